@@ -1,0 +1,112 @@
+/**
+ * Entries: what a store keeps.
+ *
+ * @since 0.1.0
+ */
+import type * as Exit from "effect/Exit"
+import type * as HttpServerResponse from "effect/http/HttpServerResponse"
+
+/**
+ * The status and headers of an HTTP response that is cached whole.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ResponseHead {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+}
+
+/**
+ * What is stored of an entry, in plain values.
+ *
+ * **Details**
+ *
+ * `key` is the name of the cached function and its canonical input, in full: a store that shortens keys compares it.
+ * `body` is the encoded result, exactly as it is served over HTTP. `tags` are unique and in code unit order. `position`
+ * is where the invalidation log stood for the writing process when the computation **started**. `createdAt` and
+ * `expiresAt` are milliseconds since the epoch; `expiresAt` is `Infinity` for an entry that only ends by invalidation.
+ * `fingerprint` identifies the schemas and the version of the function that wrote it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Stored {
+  readonly key: string
+  readonly fingerprint: string
+  readonly body: string | Uint8Array
+  readonly head: ResponseHead | undefined
+  readonly tags: ReadonlyArray<string>
+  readonly position: number
+  readonly createdAt: number
+  readonly expiresAt: number
+}
+
+/**
+ * An entry, with what one process remembers about it. Only the {@link Stored} part ever leaves the process.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class CacheEntry implements Stored {
+  readonly key: string
+  readonly fingerprint: string
+  readonly body: string | Uint8Array
+  readonly head: ResponseHead | undefined
+  readonly tags: ReadonlyArray<string>
+  readonly position: number
+  readonly createdAt: number
+  readonly expiresAt: number
+
+  /** The revision of the dependency graph at which this entry was last found valid. */
+  revision = -1
+
+  /** The decoded result, where nobody can change it: what a hit returns without decoding anything. */
+  value: Exit.Exit<unknown> | undefined = undefined
+
+  /** The validator of `body` (RFC 9110, section 8.8.3), once it was asked for. */
+  etag: string | undefined = undefined
+
+  /** The response last sent for a hit, and the second of the entry's age in which it is exact. */
+  served: { readonly age: number; readonly response: Exit.Exit<HttpServerResponse.HttpServerResponse> } | undefined =
+    undefined
+
+  constructor(stored: Stored) {
+    this.key = stored.key
+    this.fingerprint = stored.fingerprint
+    this.body = stored.body
+    this.head = stored.head
+    this.tags = stored.tags
+    this.position = stored.position
+    this.createdAt = stored.createdAt
+    this.expiresAt = stored.expiresAt
+  }
+}
+
+/**
+ * The result as text. Bodies are UTF-8.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const text = (entry: Stored): string => typeof entry.body === "string" ? entry.body : decoder.decode(entry.body)
+
+// Throws for bytes that are not UTF-8, so that they are never served as if they were a text.
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
+
+/**
+ * The size of an entry in bytes, as bounds on size count it: key, body, tags and head as they are encoded, and 128 bytes
+ * for the rest. A string body counts one byte for each UTF-16 unit, so text outside ASCII counts somewhat less than it
+ * takes.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const size = (entry: Stored): number => {
+  let bytes = 128 + entry.key.length + entry.body.length
+  for (const tag of entry.tags) bytes += tag.length
+  if (entry.head !== undefined) {
+    for (const name in entry.head.headers) bytes += name.length + entry.head.headers[name]!.length
+  }
+  return bytes
+}

@@ -1,0 +1,296 @@
+/**
+ * The one error of this library. Its `reason` says what went wrong, and is what `Effect.catchReason` selects by.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as HttpServerRespondable from "effect/http/HttpServerRespondable"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Schema from "effect/Schema"
+
+/**
+ * The store could not be read or written.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class StoreError extends Schema.TaggedError<StoreError>("effect-cached/CacheError/StoreError")("StoreError", {
+  operation: Schema.Literals(["get", "set", "remove", "entries", "clear"]),
+  message: Schema.String,
+  cause: Schema.optional(Schema.Defect())
+}) {}
+
+/**
+ * Bytes are not an entry, or an entry cannot be made into bytes.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class CodecError extends Schema.TaggedError<CodecError>("effect-cached/CacheError/CodecError")("CodecError", {
+  problem: Schema.Literals(["encode", "truncated", "foreign", "version", "checksum", "too-large", "malformed"]),
+  message: Schema.String,
+  cause: Schema.optional(Schema.Defect())
+}) {}
+
+/**
+ * The invalidation log did not take a record, or cannot be followed.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class LogError extends Schema.TaggedError<LogError>("effect-cached/CacheError/LogError")("LogError", {
+  message: Schema.String,
+  cause: Schema.optional(Schema.Defect())
+}) {}
+
+/**
+ * A tag is malformed.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class TagError extends Schema.TaggedError<TagError>("effect-cached/CacheError/TagError")("TagError", {
+  tag: Schema.String,
+  message: Schema.String
+}) {}
+
+/**
+ * The input of a cached function does not fit its schema, or has no stable encoding to make a key from. Over HTTP this
+ * is a 400 response whose body is the message.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class InputError extends Schema.TaggedError<InputError>("effect-cached/CacheError/InputError")("InputError", {
+  function: Schema.String,
+  message: Schema.String,
+  cause: Schema.optional(Schema.Defect())
+}) {}
+
+/**
+ * The result of a cached function does not fit its own schema.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class ResultError
+  extends Schema.TaggedError<ResultError>("effect-cached/CacheError/ResultError")("ResultError", {
+    function: Schema.String,
+    message: Schema.String,
+    cause: Schema.optional(Schema.Defect())
+  })
+{}
+
+/**
+ * A computation asked for the very result that it is computing, directly or through others.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class RecursionError
+  extends Schema.TaggedError<RecursionError>("effect-cached/CacheError/RecursionError")("RecursionError", {
+    key: Schema.String,
+    message: Schema.String
+  })
+{}
+
+/**
+ * An option or a part of a definition is unusable: a duration, a size, a name that is taken.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class DefinitionError
+  extends Schema.TaggedError<DefinitionError>("effect-cached/CacheError/DefinitionError")("DefinitionError", {
+    where: Schema.String,
+    message: Schema.String
+  })
+{}
+
+/**
+ * Something took longer than its time limit.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class TimeoutError
+  extends Schema.TaggedError<TimeoutError>("effect-cached/CacheError/TimeoutError")("TimeoutError", {
+    operation: Schema.String,
+    message: Schema.String
+  })
+{}
+
+/**
+ * Everything that can be the reason of a {@link CacheError}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Reason = Schema.Union([
+  StoreError,
+  CodecError,
+  LogError,
+  TagError,
+  InputError,
+  ResultError,
+  RecursionError,
+  DefinitionError,
+  TimeoutError
+])
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type Reason = typeof Reason.Type
+
+/**
+ * The error of every operation of this library.
+ *
+ * **Details**
+ *
+ * `reason` is tagged; the failure that it came from, if there is one, is in `reason.cause`. As the failure of a route it
+ * is a 400 response for an `InputError` and a 500 response otherwise.
+ *
+ * **Example** (Selecting a reason)
+ *
+ * ```ts import.meta.vitest
+ * import { Effect } from "effect"
+ * import { CacheTest } from "effect-cached/testing"
+ * import { invalidate } from "effect-cached"
+ *
+ * const program = invalidate("user::7").pipe(
+ *   Effect.as("invalidated"),
+ *   Effect.catchReason("CacheError", "TagError", (reason) => Effect.succeed(reason.tag)),
+ *   Effect.provide(CacheTest.layer)
+ * )
+ *
+ * await Effect.runPromise(program) // => "user::7"
+ * ```
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class CacheError extends Schema.TaggedError<CacheError>("effect-cached/CacheError")("CacheError", {
+  reason: Reason
+}) {
+  override get message(): string {
+    return this.reason.message
+  }
+
+  [HttpServerRespondable.symbol](): Effect.Effect<HttpServerResponse.HttpServerResponse> {
+    return Effect.succeed(
+      this.reason._tag === "InputError"
+        ? HttpServerResponse.text(this.reason.message, { status: 400 })
+        : HttpServerResponse.empty({ status: 500 })
+    )
+  }
+}
+
+/**
+ * Makes the error of a store operation that failed.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const store = (operation: StoreError["operation"], cause: unknown): CacheError =>
+  new CacheError({
+    reason: new StoreError({ operation, message: `Store.${operation} failed: ${describe(cause)}`, cause })
+  })
+
+/**
+ * Makes the error of bytes or an entry that a codec refused.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const codec = (problem: CodecError["problem"], message: string, cause?: unknown): CacheError =>
+  new CacheError({ reason: new CodecError({ problem, message, cause }) })
+
+/**
+ * Makes the error of an invalidation log that failed.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const log = (message: string, cause?: unknown): CacheError =>
+  new CacheError({ reason: new LogError({ message, cause }) })
+
+/**
+ * Makes the error of a malformed tag.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const tag = (tag: string, problem: string): CacheError =>
+  new CacheError({
+    reason: new TagError({ tag, message: `Tag ${JSON.stringify(shorten(tag))} is malformed: ${problem}` })
+  })
+
+/**
+ * Makes the error of an input that cannot be used.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const input = (name: string, cause: unknown): CacheError =>
+  new CacheError({
+    reason: new InputError({
+      function: name,
+      message: `The input of ${JSON.stringify(name)} cannot be used: ${describe(cause)}`,
+      cause
+    })
+  })
+
+/**
+ * Makes the error of a result that does not fit its schema.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const result = (name: string, cause: unknown): CacheError =>
+  new CacheError({
+    reason: new ResultError({
+      function: name,
+      message: `The result of ${JSON.stringify(name)} does not fit its \`success\` schema: ${describe(cause)}`,
+      cause
+    })
+  })
+
+/**
+ * Makes the error of a computation that waits for itself.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const recursion = (key: string): CacheError =>
+  new CacheError({
+    reason: new RecursionError({
+      key,
+      message: `The computation of ${JSON.stringify(key)} asks for its own result: it would wait for itself forever`
+    })
+  })
+
+/**
+ * Makes the error of an unusable option or definition.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const definition = (where: string, problem: string): CacheError =>
+  new CacheError({ reason: new DefinitionError({ where, message: `${where}: ${problem}` }) })
+
+/**
+ * Makes the error of something that took too long.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const timeout = (operation: string, millis: number): CacheError =>
+  new CacheError({
+    reason: new TimeoutError({ operation, message: `${operation} took longer than its limit of ${millis} ms` })
+  })
+
+const describe = (cause: unknown): string => cause instanceof Error ? cause.message : String(cause)
+
+const shorten = (text: string): string => text.length > 300 ? `${text.slice(0, 300)}…` : text

@@ -1,0 +1,91 @@
+/**
+ * Events: what happened in a cache, for observation only. Nothing in the library depends on anyone listening.
+ *
+ * @since 0.1.0
+ */
+import * as Data from "effect/Data"
+import type * as CacheError from "./CacheError.ts"
+
+/**
+ * Why a value that was computed is not stored.
+ *
+ * - `invalidated`: something it depends on changed while it was computed
+ * - `no-lifetime`: its time to live is zero
+ * - `too-large`: it alone is larger than the store may be
+ * - `tag`: one of its tags is malformed
+ * - `result`: it does not fit the function's own schema
+ * - `response`: HTTP, or its form, forbids to store it
+ * - `policy`: its time to live is unusable
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type RejectedReason = "invalidated" | "no-lifetime" | "too-large" | "tag" | "result" | "response" | "policy"
+
+/**
+ * Everything that can happen in a cache.
+ *
+ * **Details**
+ *
+ * `Hit`: answered from the store. `Miss`: a computation was started. `Joined`: waited for a computation that ran
+ * already. `Stored`, `Rejected`: what became of the computed value. `Invalidated`: this process appended a record to the
+ * log; no tags means everything (`clear`). `Evicted`, `Expired`: removed for want of space, or of time. `Undecodable`:
+ * a stored entry could not be used and counts as a miss. `StoreFailed`: the store failed or was too slow, and the
+ * computation ran instead. `LogGap`: this process missed a part of the log and has forgotten what it held.
+ * `LogFailed`: the log cannot be followed at the moment; nothing that is held is served. `CaughtUp`: it is followed
+ * again.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type CacheEvent = Data.TaggedEnum<{
+  Hit: { readonly key: string }
+  Miss: { readonly key: string }
+  Joined: { readonly key: string }
+  Stored: { readonly key: string; readonly tags: ReadonlyArray<string>; readonly expiresAt: number }
+  Rejected: {
+    readonly key: string
+    readonly reason: RejectedReason
+    readonly error: CacheError.CacheError | undefined
+  }
+  Invalidated: { readonly tags: ReadonlyArray<string>; readonly position: number }
+  Evicted: { readonly key: string }
+  Expired: { readonly key: string }
+  Undecodable: { readonly key: string; readonly error: CacheError.CacheError }
+  StoreFailed: { readonly key: string; readonly error: CacheError.CacheError }
+  LogGap: { readonly position: number }
+  LogFailed: { readonly error: CacheError.CacheError }
+  CaughtUp: { readonly position: number }
+}>
+
+const constructors = Data.taggedEnum<CacheEvent>()
+
+/**
+ * Constructors of the events.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const {
+  CaughtUp,
+  Evicted,
+  Expired,
+  Hit,
+  Invalidated,
+  Joined,
+  LogFailed,
+  LogGap,
+  Miss,
+  Rejected,
+  Stored,
+  StoreFailed,
+  Undecodable
+} = constructors
+
+/**
+ * Matches an event by its tag, exhaustively.
+ *
+ * @category pattern matching
+ * @since 0.1.0
+ */
+export const match = constructors.$match
