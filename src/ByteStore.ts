@@ -1,0 +1,61 @@
+/**
+ * A store in memory that keeps entries as bytes.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
+import * as CacheEntry from "./CacheEntry.ts"
+import type * as CacheError from "./CacheError.ts"
+import { Codec } from "./Codec.ts"
+import * as Store from "./Store.ts"
+
+/**
+ * A store in memory that keeps entries as the bytes of a `Codec`.
+ *
+ * **When to use**
+ *
+ * Use when many results are large and compress well: every typed hit decodes, and the memory is a fraction of what live
+ * values take. Options and errors as for `Store.layerMemory`; the size of an entry is that of its bytes.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerMemory = (
+  options?: Store.MemoryOptions
+): Layer.Layer<Store.Store, CacheError.CacheError, Codec> =>
+  Layer.effect(Store.Store)(Effect.gen(function*() {
+    const codec = yield* Codec
+    const memory = yield* Store.makeMemory(options)
+
+    // Times and position stay readable, so that the memory store can expire and compare. All the rest is in the bytes.
+    const pack = Effect.fnUntraced(function*(entry: CacheEntry.CacheEntry) {
+      const { createdAt, expiresAt, fingerprint, key, position } = entry
+      const body = yield* codec.encode(entry)
+      return new CacheEntry.CacheEntry({
+        key,
+        fingerprint,
+        body,
+        head: undefined,
+        tags: [],
+        position,
+        createdAt,
+        expiresAt
+      })
+    })
+    const unpack = (packed: CacheEntry.CacheEntry) => codec.decode(packed.body as Uint8Array)
+
+    return Store.Store.of({
+      ...memory,
+      remote: true,
+      peek: () => undefined,
+      get: (key) =>
+        Effect.suspend(() => {
+          const packed = memory.peek(key)
+          return packed === undefined ? Effect.undefined : unpack(packed)
+        }),
+      set: (entry) => Effect.flatMap(pack(entry), memory.set),
+      entries: Stream.mapEffect(memory.entries, unpack)
+    })
+  }))

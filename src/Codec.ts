@@ -1,0 +1,122 @@
+/**
+ * Codecs: entries to bytes and back, for stores that keep bytes.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Base64 from "effect/encoding/Base64"
+import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as CacheEntry from "./CacheEntry.ts"
+import * as CacheError from "./CacheError.ts"
+import { digest } from "./internal/digest.ts"
+
+/**
+ * The version of the stored form. Entries of another version are misses.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const formatVersion = 1
+
+/**
+ * The service.
+ *
+ * **Details**
+ *
+ * Whatever bytes are given, `decode` either returns the very entry that `encode` was given, or fails with a `CacheError`
+ * of reason `CodecError`: it never throws, never returns another entry, and never allocates more than its bound.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class Codec extends Context.Service<Codec, {
+  readonly encode: (entry: CacheEntry.Stored) => Effect.Effect<Uint8Array, CacheError.CacheError>
+  readonly decode: (bytes: Uint8Array) => Effect.Effect<CacheEntry.CacheEntry, CacheError.CacheError>
+}>()("effect-cached/Codec") {}
+
+/**
+ * Entries as JSON in UTF-8, for people and tools that read a store. Slower and larger than `MsgPackCodec`; all of an
+ * entry is covered by a SHA-256.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerJson: Layer.Layer<Codec> = Layer.sync(Codec)(() =>
+  Codec.of({
+    encode: (entry) => Effect.sync(() => textEncoder.encode(toJson(entry))),
+    decode: (bytes) => Effect.fromResult(fromJson(bytes))
+  })
+)
+
+const toJson = ({ body, createdAt, expiresAt, fingerprint, head, key, position, tags }: CacheEntry.Stored): string => {
+  const text = typeof body === "string" ? body : asText(body)
+  const entry = JSON.stringify({
+    key,
+    fingerprint,
+    ...(text === undefined ? { base64: Base64.encode(body) } : { body: text }),
+    ...(head === undefined ? {} : { head }),
+    tags,
+    position,
+    createdAt,
+    ...(expiresAt === Infinity ? {} : { expiresAt })
+  })
+  return `{"version":${formatVersion},"checksum":"${digest(entry)}","entry":${entry}}`
+}
+
+const fromJson = (bytes: Uint8Array): Result.Result<CacheEntry.CacheEntry, CacheError.CacheError> => {
+  const text = asText(bytes)
+  if (text === undefined) return Result.fail(CacheError.codec("foreign", "The stored bytes are not text in UTF-8"))
+  return Result.flatMap(Result.mapError(decodeEnvelope(text), malformed), ({ checksum, entry, version }) => {
+    if (version !== formatVersion) {
+      const problem = `The stored entry has format version ${version}, this library reads ${formatVersion}`
+      return Result.fail(CacheError.codec("version", problem))
+    }
+    if (checksum !== digest(JSON.stringify(entry))) {
+      return Result.fail(CacheError.codec("checksum", "The stored entry does not match its checksum"))
+    }
+    return Result.map(Result.mapError(decodeFields(entry), malformed), (fields) =>
+      new CacheEntry.CacheEntry({
+        ...fields,
+        body: fields.body ?? fields.base64 ?? "",
+        head: fields.head,
+        expiresAt: fields.expiresAt ?? Infinity
+      }))
+  })
+}
+
+const decodeEnvelope = Schema.decodeUnknownResult(Schema.fromJsonString(Schema.Struct({
+  version: Schema.Int,
+  checksum: Schema.String,
+  entry: Schema.Json
+})))
+
+const decodeFields = Schema.decodeUnknownResult(Schema.Struct({
+  key: Schema.String,
+  fingerprint: Schema.String,
+  body: Schema.optionalKey(Schema.String),
+  base64: Schema.optionalKey(Schema.Uint8ArrayFromBase64),
+  head: Schema.optionalKey(Schema.Struct({
+    status: Schema.Int,
+    headers: Schema.Record(Schema.String, Schema.String)
+  })),
+  tags: Schema.Array(Schema.String),
+  position: Schema.Int,
+  createdAt: Schema.Finite,
+  expiresAt: Schema.optionalKey(Schema.Finite)
+}))
+
+const malformed = (cause: unknown) => CacheError.codec("malformed", "The stored text is not an entry in JSON", cause)
+
+const asText = (bytes: Uint8Array): string | undefined => {
+  try {
+    return decoder.decode(bytes)
+  } catch {
+    return undefined
+  }
+}
+
+const textEncoder = new TextEncoder()
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })

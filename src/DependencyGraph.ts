@@ -1,0 +1,100 @@
+/**
+ * One process's view of the invalidation log: is an entry still valid?
+ *
+ * The rule: an entry is valid iff for every tag it carries and every ancestor of that tag
+ * `lastInvalidated(tag) <= entry.position`, and `entry.position >= floor`.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as CacheError from "./CacheError.ts"
+import * as CachePolicy from "./CachePolicy.ts"
+import { makeMarks } from "./internal/marks.ts"
+
+/**
+ * What validity is asked about: an entry, or a computation that may become one.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Subject {
+  /** Unique, in code unit order. */
+  readonly tags: ReadonlyArray<string>
+  readonly position: number
+  /** The revision at which it was last found valid, -1 before. The graph keeps it here. */
+  revision: number
+}
+
+/**
+ * The service.
+ *
+ * **Details**
+ *
+ * Everything is synchronous, so that a caller can check and act in one step.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class DependencyGraph extends Context.Service<DependencyGraph, {
+  /**
+   * Whether a subject is valid now. In an unchanged world one integer comparison; otherwise the smaller of the records
+   * since the subject was last found valid and the tags and ancestors that it carries.
+   */
+  readonly isValid: (subject: Subject) => boolean
+  /** The position of the newest record that was applied: what a computation that starts now is stamped with. */
+  readonly position: () => number
+  /** The lowest position about which everything is known; `Infinity` while nothing is. */
+  readonly floor: () => number
+  /**
+   * Applies a record: `tags` were invalidated at `position`. No tags at all stands for the root, above every tag.
+   * Applying a record twice, or records in another order, changes nothing.
+   */
+  readonly apply: (record: { readonly tags: ReadonlyArray<string>; readonly position: number }) => void
+  /**
+   * Everything up to `position` may have been missed: nothing stamped before it is valid any more.
+   */
+  readonly gap: (position: number) => void
+  /** Nothing is known any more. Nothing is valid until the next {@link gap}. */
+  readonly lose: () => void
+  /**
+   * Holds tags invalid whatever the position, from before the log is asked to take a record until `release` is called.
+   * No tags at all holds everything.
+   */
+  readonly hold: (tags: ReadonlyArray<string>) => { readonly release: () => void }
+}>()("effect-cached/DependencyGraph") {}
+
+/**
+ * Makes a graph that knows nothing yet.
+ *
+ * **Details**
+ *
+ * - `maxMarks`: how many invalidated tags are remembered, default 100 000. A tag that is forgotten raises the floor to
+ *   its position, so entries may become misses and none comes back to life.
+ * - `maxRecent`: how many records are kept to validate by difference, default 1 024.
+ *
+ * Fails with a `CacheError` of reason `DefinitionError` for a bound that is not a whole number of at least one.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = Effect.fnUntraced(function*(options?: {
+  readonly maxMarks?: number | undefined
+  readonly maxRecent?: number | undefined
+}): Effect.fn.Return<DependencyGraph["Service"], CacheError.CacheError> {
+  const maxMarks = yield* CachePolicy.size("DependencyGraph.maxMarks", options?.maxMarks ?? 100_000)
+  const maxRecent = yield* CachePolicy.size("DependencyGraph.maxRecent", options?.maxRecent ?? 1024)
+  return DependencyGraph.of(makeMarks(maxMarks, maxRecent))
+})
+
+/**
+ * A graph of its own for each cache. Options and errors as for {@link make}.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (options?: {
+  readonly maxMarks?: number | undefined
+  readonly maxRecent?: number | undefined
+}): Layer.Layer<DependencyGraph, CacheError.CacheError> => Layer.effect(DependencyGraph)(make(options))

@@ -1,0 +1,154 @@
+/**
+ * The compact codec: MessagePack, compressed with LZ4 when that pays.
+ *
+ * Layout: `ECE`, the format version (1 byte), CRC-32 of all that follows (4 bytes), flags (1 byte, bit 0: compressed),
+ * length of the uncompressed payload (4 bytes), payload. Numbers are little-endian. The payload is a MessagePack array
+ * of key, fingerprint, body, head, tags, position, createdAt and expiresAt; the tags are one text, joined by line feeds,
+ * so that no length in the payload can ask for more than the payload holds.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { compressSync, uncompressSync } from "lz4-napi"
+import { Packr } from "msgpackr"
+import { crc32 } from "node:zlib"
+import * as CacheEntry from "./CacheEntry.ts"
+import * as CacheError from "./CacheError.ts"
+import * as CachePolicy from "./CachePolicy.ts"
+import { Codec, formatVersion } from "./Codec.ts"
+
+/**
+ * MessagePack and LZ4.
+ *
+ * **Details**
+ *
+ * - `compressFrom`: the smallest payload in bytes that is compressed, default 4 096. `Infinity` never compresses.
+ * - `maxBytes`: the largest entry in bytes, uncompressed, default 64 MiB. Larger ones are refused in both directions,
+ *   before anything of their size is allocated.
+ *
+ * Fails with a `CacheError` of reason `DefinitionError` for a bound that is not a whole number of at least one.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (options?: {
+  readonly compressFrom?: number | undefined
+  readonly maxBytes?: number | undefined
+}): Layer.Layer<Codec, CacheError.CacheError> =>
+  Layer.effect(Codec)(Effect.gen(function*() {
+    const compressFrom = options?.compressFrom === Infinity
+      ? Infinity
+      : yield* CachePolicy.size("MsgPackCodec.compressFrom", options?.compressFrom ?? 4096)
+    const maxBytes = yield* CachePolicy.size("MsgPackCodec.maxBytes", options?.maxBytes ?? 64 * 1024 * 1024)
+    return Codec.of({
+      encode: (entry) => Effect.suspend(() => Effect.fromResult(encode(entry, compressFrom, maxBytes))),
+      decode: (bytes) => Effect.suspend(() => Effect.fromResult(decode(bytes, maxBytes)))
+    })
+  }))
+
+const headerBytes = 13
+const magic = 0x454345
+// No records and no extensions: the payload holds texts, bytes and numbers only.
+const packr = new Packr({ useRecords: false })
+
+const encode = (
+  { body, createdAt, expiresAt, fingerprint, head, key, position, tags }: CacheEntry.Stored,
+  compressFrom: number,
+  maxBytes: number
+): Result.Result<Uint8Array, CacheError.CacheError> => {
+  const payload = packr.pack([
+    key,
+    fingerprint,
+    typeof body === "string" ? Buffer.from(body) : body,
+    head === undefined ? "" : JSON.stringify(head),
+    tags.join("\n"),
+    position,
+    createdAt,
+    expiresAt
+  ])
+  if (payload.length > maxBytes) return Result.fail(tooLarge(payload.length, maxBytes))
+  const compressed = payload.length >= compressFrom ? compressSync(payload) : payload
+  const content = compressed.length < payload.length ? compressed : payload
+  const bytes = Buffer.allocUnsafe(headerBytes + content.length)
+  bytes.writeUIntLE(magic, 0, 3)
+  bytes.writeUInt8(formatVersion, 3)
+  bytes.writeUInt8(content === payload ? 0 : 1, 8)
+  bytes.writeUInt32LE(payload.length, 9)
+  bytes.set(content, headerBytes)
+  bytes.writeUInt32LE(crc32(bytes.subarray(8)), 4)
+  return Result.succeed(bytes)
+}
+
+const decode = (input: Uint8Array, maxBytes: number): Result.Result<CacheEntry.CacheEntry, CacheError.CacheError> => {
+  const bytes = Buffer.from(input.buffer, input.byteOffset, input.byteLength)
+  if (bytes.length < headerBytes) {
+    return refuse("truncated", `${bytes.length} bytes are fewer than the header of an entry`)
+  }
+  if (bytes.readUIntLE(0, 3) !== magic) return refuse("foreign", "The bytes do not start like an entry")
+  const version = bytes.readUInt8(3)
+  if (version !== formatVersion) {
+    return refuse("version", `The entry has format version ${version}, this library reads ${formatVersion}`)
+  }
+  if (bytes.readUInt32LE(4) !== crc32(bytes.subarray(8))) {
+    return refuse("checksum", "The entry does not match its checksum: it was truncated or changed")
+  }
+  const length = bytes.readUInt32LE(9)
+  if (length > maxBytes) return Result.fail(tooLarge(length, maxBytes))
+  const content = bytes.subarray(headerBytes)
+  if (bytes.readUInt8(8) === 0) return content.length === length ? unpack(content) : refuse("malformed", "Wrong length")
+  // lz4-napi starts its output with the length that it will allocate. LZ4 cannot expand by more than 255.
+  if (content.length < 4 || content.readUInt32LE(0) !== length || length > content.length * 255) {
+    return refuse("malformed", `${content.length} bytes cannot be the compressed form of ${length}`)
+  }
+  return Result.flatMap(attempt(() => uncompressSync(content)), unpack)
+}
+
+const unpack = (payload: Uint8Array): Result.Result<CacheEntry.CacheEntry, CacheError.CacheError> =>
+  Result.flatMap(
+    attempt(() => decodePayload(packr.unpack(payload))),
+    ([key, fingerprint, body, head, tags, position, createdAt, expiresAt]) =>
+      attempt(() =>
+        new CacheEntry.CacheEntry({
+          key,
+          fingerprint,
+          // The unpacked body is a view: a copy does not keep the whole payload in memory.
+          body: Uint8Array.from(body),
+          head: head === "" ? undefined : decodeHead(head),
+          tags: tags === "" ? [] : tags.split("\n"),
+          position,
+          createdAt,
+          expiresAt
+        })
+      )
+  )
+
+const decodePayload = Schema.decodeUnknownSync(Schema.Tuple([
+  Schema.String,
+  Schema.String,
+  Schema.Uint8Array,
+  Schema.String,
+  Schema.String,
+  Schema.Int,
+  Schema.Finite,
+  Schema.Number
+]))
+
+const decodeHead = Schema.decodeUnknownSync(Schema.fromJsonString(Schema.Struct({
+  status: Schema.Int,
+  headers: Schema.Record(Schema.String, Schema.String)
+})))
+
+const attempt = <A>(f: () => A): Result.Result<A, CacheError.CacheError> =>
+  Result.try({
+    try: f,
+    catch: (cause) => CacheError.codec("malformed", "The bytes are not an entry", cause)
+  })
+
+const refuse = (problem: "truncated" | "foreign" | "version" | "checksum" | "malformed", message: string) =>
+  Result.fail(CacheError.codec(problem, message))
+
+const tooLarge = (length: number, maxBytes: number) =>
+  CacheError.codec("too-large", `An entry of ${length} bytes is larger than the bound of ${maxBytes}`)

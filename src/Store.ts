@@ -1,0 +1,209 @@
+/**
+ * Stores: entries by key.
+ *
+ * @since 0.1.0
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { LRUCache } from "lru-cache"
+import * as CacheEntry from "./CacheEntry.ts"
+import type * as CacheError from "./CacheError.ts"
+import * as CachePolicy from "./CachePolicy.ts"
+
+/**
+ * What became of an entry that was to be stored: it is kept, or an entry of a later position is kept in its place, or it
+ * alone is larger than the store may be.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type SetResult = "stored" | "superseded" | "too-large"
+
+/**
+ * An entry that a store removed by itself, for want of space or because its time was over.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Removal {
+  readonly key: string
+  readonly cause: "evicted" | "expired"
+}
+
+/**
+ * The service.
+ *
+ * **Details**
+ *
+ * A store does not judge: it may return entries that are expired or invalid, and whoever reads them decides. Failures of
+ * the medium are `CacheError`s of reason `StoreError`, bytes that are no entry are of reason `CodecError`.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class Store extends Context.Service<Store, {
+  /** Whether `get` can find what `peek` does not. */
+  readonly remote: boolean
+  /** The entry of a key, as far as this process already holds it. Counts as a use of the entry. */
+  readonly peek: (key: string) => CacheEntry.CacheEntry | undefined
+  /** The entry of a key, or `undefined`. */
+  readonly get: (key: string) => Effect.Effect<CacheEntry.CacheEntry | undefined, CacheError.CacheError>
+  /** Stores an entry under its key. Never replaces an entry of a later position. */
+  readonly set: (entry: CacheEntry.CacheEntry) => Effect.Effect<SetResult, CacheError.CacheError>
+  /** Removes the entry of a key, if there is one. */
+  readonly remove: (key: string) => Effect.Effect<void, CacheError.CacheError>
+  /** All entries that are not expired, for tools. */
+  readonly entries: Stream.Stream<CacheEntry.CacheEntry, CacheError.CacheError>
+  /** Removes all entries of this store's namespace. */
+  readonly clear: Effect.Effect<void, CacheError.CacheError>
+  /** Calls `listener`, which must not throw, for every entry that the store removes by itself, until the scope closes. */
+  readonly onRemoval: (listener: (removal: Removal) => void) => Effect.Effect<void, never, Scope.Scope>
+}>()("effect-cached/Store") {}
+
+/**
+ * Options of a store in memory.
+ *
+ * **Details**
+ *
+ * - `maxEntries`: the most entries, default 100 000.
+ * - `maxBytes`: the most bytes as {@link CacheEntry.size} counts them, default 64 MiB.
+ * - `sweepEvery`: how often expired entries that nobody reads are removed, default one minute.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface MemoryOptions {
+  readonly maxEntries?: number | undefined
+  readonly maxBytes?: number | undefined
+  readonly sweepEvery?: Duration.Input | undefined
+}
+
+/**
+ * Makes a store that keeps entries as live values in this process. The least recently used are evicted first.
+ *
+ * **Details**
+ *
+ * Fails with a `CacheError` of reason `DefinitionError` for a bound that is not a whole number of at least one, or an
+ * unusable duration.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const makeMemory = Effect.fnUntraced(function*(
+  options?: MemoryOptions
+): Effect.fn.Return<Store["Service"], CacheError.CacheError, Scope.Scope> {
+  const max = yield* CachePolicy.size("Store.maxEntries", options?.maxEntries ?? 100_000)
+  const maxBytes = yield* CachePolicy.size("Store.maxBytes", options?.maxBytes ?? 64 * 1024 * 1024)
+  const sweepEvery = yield* CachePolicy.millis("Store.sweepEvery", options?.sweepEvery ?? "1 minute")
+  const clock = yield* Clock.Clock
+  const listeners = new Set<(removal: Removal) => void>()
+  const tell = (key: string, cause: Removal["cause"]) => {
+    for (const listener of listeners) listener({ key, cause })
+  }
+
+  // lru-cache decides what to evict. Expiry is by `Clock`, so its own timers stay off.
+  const entries = new LRUCache<string, CacheEntry.CacheEntry>({
+    max,
+    maxSize: maxBytes,
+    sizeCalculation: CacheEntry.size,
+    dispose: (_, key, reason) => {
+      if (reason === "evict") tell(key, "evicted")
+    }
+  })
+
+  const sweep = Effect.sync(() => {
+    const now = clock.currentTimeMillisUnsafe()
+    for (const [key, entry] of entries.entries()) {
+      if (entry.expiresAt > now) continue
+      entries.delete(key)
+      tell(key, "expired")
+    }
+  })
+  yield* Effect.forkScoped(Effect.repeat(Effect.delay(sweep, sweepEvery), Schedule.forever))
+
+  return Store.of({
+    remote: false,
+    peek: (key) => entries.get(key),
+    get: (key) => Effect.sync(() => entries.get(key)),
+    set: (entry) =>
+      Effect.sync(() => {
+        const present = entries.peek(entry.key)
+        if (present !== undefined && present.position > entry.position) return "superseded"
+        if (CacheEntry.size(entry) > maxBytes) {
+          entries.delete(entry.key)
+          return "too-large"
+        }
+        entries.set(entry.key, entry)
+        return "stored"
+      }),
+    remove: (key) => Effect.sync(() => void entries.delete(key)),
+    entries: Stream.suspend(() => {
+      const now = clock.currentTimeMillisUnsafe()
+      return Stream.fromIterable(Array.from(entries.values()).filter((entry) => entry.expiresAt > now))
+    }),
+    clear: Effect.sync(() => entries.clear()),
+    onRemoval: (listener) =>
+      Effect.acquireRelease(
+        Effect.sync(() => listeners.add(listener)),
+        () => Effect.sync(() => listeners.delete(listener))
+      )
+  })
+})
+
+/**
+ * A store that keeps entries as live values in this process. Options and errors as for {@link makeMemory}.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerMemory = (options?: MemoryOptions): Layer.Layer<Store, CacheError.CacheError> =>
+  Layer.effect(Store)(makeMemory(options))
+
+/**
+ * A small, fast store in front of a large, shared one.
+ *
+ * **Details**
+ *
+ * Reads go to `near` first, and what is found in `far` is copied to `near`. Writes and removals go to both.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerTiered = <E1, R1, E2, R2>(tiers: {
+  readonly near: Layer.Layer<Store, E1, R1>
+  readonly far: Layer.Layer<Store, E2, R2>
+}): Layer.Layer<Store, E1 | E2, R1 | R2> =>
+  Layer.effect(Store)(Effect.gen(function*() {
+    // Fresh, so that two tiers made of one layer value are two stores.
+    const near = Context.get(yield* Layer.build(Layer.fresh(tiers.near)), Store)
+    const far = Context.get(yield* Layer.build(Layer.fresh(tiers.far)), Store)
+    return tiered(near, far)
+  }))
+
+const tiered = (near: Store["Service"], far: Store["Service"]): Store["Service"] =>
+  Store.of({
+    remote: true,
+    peek: near.peek,
+    get: Effect.fnUntraced(function*(key) {
+      const close = near.remote ? yield* near.get(key) : near.peek(key)
+      const distant = yield* far.get(key)
+      if (distant === undefined || (close !== undefined && close.position >= distant.position)) return close
+      yield* near.set(distant)
+      return distant
+    }),
+    set: Effect.fnUntraced(function*(entry) {
+      const close = yield* near.set(entry)
+      const distant = yield* far.set(entry)
+      return close === "stored" ? close : distant
+    }),
+    remove: (key) => Effect.andThen(near.remove(key), far.remove(key)),
+    entries: far.entries,
+    clear: Effect.andThen(near.clear, far.clear),
+    onRemoval: (listener) => Effect.andThen(near.onRemoval(listener), far.onRemoval(listener))
+  })
