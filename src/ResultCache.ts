@@ -1,0 +1,587 @@
+/**
+ * The result cache: where store, dependency graph and invalidation log meet, and where computations run.
+ *
+ * @since 0.1.0
+ */
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as Tracer from "effect/Tracer"
+import * as Broadcaster from "./Broadcaster.ts"
+import * as CacheEntry from "./CacheEntry.ts"
+import * as CacheError from "./CacheError.ts"
+import * as CacheEvent from "./CacheEvent.ts"
+import * as CacheMetrics from "./CacheMetrics.ts"
+import * as CachePolicy from "./CachePolicy.ts"
+import * as DependencyGraph from "./DependencyGraph.ts"
+import type * as internal from "./internal/answer.ts"
+import { makeEventBus } from "./internal/eventBus.ts"
+import { CurrentFlight, Flight, type Landing } from "./internal/flight.ts"
+import { follow, makeForget } from "./internal/log.ts"
+import { functionTag, tagProblem } from "./internal/tagText.ts"
+import * as Store from "./Store.ts"
+import type * as Tag from "./Tag.ts"
+
+/**
+ * What a computation gives to the cache.
+ *
+ * **Details**
+ *
+ * `value` is handed back when it cannot be stored. `body` is its encoded form, `undefined` together with a `rejected`
+ * reason where there is none. `timeToLive` is in milliseconds, `Infinity` for no end.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Computed {
+  /** The key to store under, where only the computation could tell it. Default: the key that was looked up. */
+  readonly key?: string | undefined
+  readonly value: unknown
+  readonly body: string | Uint8Array | undefined
+  readonly head?: CacheEntry.ResponseHead | undefined
+  readonly timeToLive: number
+  readonly rejected?: CacheEvent.RejectedReason | undefined
+  readonly error?: CacheError.CacheError | undefined
+}
+
+/**
+ * What {@link ResultCache} is asked for: the entry of a key, or its computation.
+ *
+ * **Details**
+ *
+ * `compute` runs at most once for all who ask, in `context` and with a `Scope` of its own. It adds tags to `flight`.
+ * `fresh` skips reading the store.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Lookup {
+  readonly key: string
+  readonly fingerprint: string
+  readonly context: Context.Context<never>
+  readonly compute: (flight: Flight) => Effect.Effect<Computed, unknown, Scope.Scope>
+  readonly fresh?: boolean | undefined
+}
+
+/**
+ * What a lookup ends with.
+ *
+ * **Details**
+ *
+ * `how`: `hit`, it was held or found in the store; `miss`, this call started the computation; `joined`, it waited for
+ * one that ran already. `exit` is how the computation ended, `undefined` for a hit. `entry` is there for a hit, and for
+ * a computed value that could be encoded, stored or not; `rejected` says why not.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Answer = internal.Answer
+
+/**
+ * The service.
+ *
+ * **Details**
+ *
+ * Applications use `invalidate`, `clear` and `events`; the other members are what cached functions and routes are made
+ * of.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class ResultCache extends Context.Service<ResultCache, {
+  /**
+   * Ends every entry that carries one of the tags or anything below it, as one record in the log. Once it succeeds, no
+   * reader of this process gets a value that was computed before, nor will other processes beyond their staleness
+   * bound. Fails with a `CacheError` of reason `TagError` for a malformed tag, before anything is invalidated, and of
+   * reason `LogError` when the log did not take the record: then the tags stay invalid in this process.
+   */
+  readonly invalidate: (tags: ReadonlyArray<Tag.Input>) => Effect.Effect<void, CacheError.CacheError>
+  /** Ends every entry. Errors as for `invalidate`. */
+  readonly clear: Effect.Effect<void, CacheError.CacheError>
+  /** What happens from now on. A listener that is more than 1 024 events behind loses the oldest. */
+  readonly events: Stream.Stream<CacheEvent.CacheEvent>
+  /** How often each event has happened since the cache was made. */
+  readonly counts: Effect.Effect<Readonly<CacheMetrics.Counts>>
+
+  /** The entry of a key if this process holds it and may serve it now. Synchronous; counts nothing. */
+  readonly peek: (key: string, fingerprint: string) => CacheEntry.CacheEntry | undefined
+  /** Counts a hit on an entry that was peeked, and adds it to what the computation of this fiber has read. */
+  readonly took: (entry: CacheEntry.CacheEntry, fiber: Fiber.Fiber<unknown, unknown>) => void
+  /** Answers from the store, from a computation that runs, or from one that is started. Never fails by itself. */
+  readonly lookup: (lookup: Lookup) => Effect.Effect<Answer, CacheError.CacheError>
+  /** Reports that a stored entry could not be used, and removes it. */
+  readonly discard: (entry: CacheEntry.CacheEntry, error: CacheError.CacheError) => Effect.Effect<void>
+  /**
+   * Takes the name of a cached function, until `scope` closes where there is one. Fails with a `CacheError` of reason
+   * `DefinitionError` while another owner has it. A name that was released and is taken again starts empty.
+   */
+  readonly claim: (
+    name: string,
+    owner: object,
+    scope: Scope.Scope | undefined
+  ) => Effect.Effect<void, CacheError.CacheError>
+  /** Invalidates implicit tags, which `invalidate` refuses. Errors as for `invalidate`. */
+  readonly forget: (tags: ReadonlyArray<string>) => Effect.Effect<void, CacheError.CacheError>
+  /** The time by which entries expire, in milliseconds since the epoch. */
+  readonly now: () => number
+}>()("effect-cached/ResultCache") {}
+
+/**
+ * Options of a result cache.
+ *
+ * **Details**
+ *
+ * - `storeTimeout`: the longest that a store outside this process may delay an answer, default one second.
+ * - `onEvent`: called synchronously for every event. What it throws is ignored.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  readonly storeTimeout?: Duration.Input | undefined
+  readonly onEvent?: ((event: CacheEvent.CacheEvent) => void) | undefined
+}
+
+/**
+ * Makes a result cache from its services.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = Effect.fnUntraced(function*(
+  options?: Options
+): Effect.fn.Return<
+  ResultCache["Service"],
+  CacheError.CacheError,
+  Store.Store | DependencyGraph.DependencyGraph | Broadcaster.Broadcaster | Scope.Scope
+> {
+  const store = yield* Store.Store
+  const graph = yield* DependencyGraph.DependencyGraph
+  const log = yield* Broadcaster.Broadcaster
+  const scope = yield* Scope.Scope
+  const clock = yield* Clock.Clock
+  const storeTimeout = yield* CachePolicy.millis("ResultCache.storeTimeout", options?.storeTimeout ?? "1 second")
+  const now = () => clock.currentTimeMillisUnsafe()
+  const counts = CacheMetrics.make()
+  yield* CacheMetrics.register(counts)
+  const { events, tell, tellHit } = yield* makeEventBus(counts, options?.onEvent, now)
+  yield* store.onRemoval(({ cause, key }) =>
+    tell(cause === "evicted" ? CacheEvent.Evicted({ key }) : CacheEvent.Expired({ key }))
+  )
+  yield* follow(log, graph, tell)
+  const forget = makeForget(log, graph, scope, tell)
+  const names = new Map<string, object | "released">()
+  const flights = new Map<string, Flight>()
+
+  const peek = (key: string, fingerprint: string): CacheEntry.CacheEntry | undefined => {
+    const entry = store.peek(key)
+    return entry !== undefined && mayServe(entry, fingerprint) ? entry : undefined
+  }
+
+  const mayServe = (entry: CacheEntry.CacheEntry, fingerprint: string): boolean =>
+    entry.fingerprint === fingerprint && graph.isValid(entry) &&
+    (entry.expiresAt === Infinity || entry.expiresAt > now())
+
+  const took = (entry: CacheEntry.CacheEntry, fiber: Fiber.Fiber<unknown, unknown>): void => {
+    const current = Context.getOrUndefined(fiber.context, CurrentFlight)
+    if (current !== undefined && current.tracked) current.flight.addRead(entry.tags, entry.expiresAt)
+    tellHit(entry.key)
+  }
+
+  // Uninterruptible up to the wait itself: whoever is counted as a waiter also leaves.
+  const lookup = (request: Lookup): Effect.Effect<Answer, CacheError.CacheError> =>
+    Effect.uninterruptibleMask((restore) =>
+      Effect.withFiber((fiber) => {
+        const current = Context.getOrUndefined(fiber.context, CurrentFlight)
+        return request.fresh === true ? takeOff(request, current, restore) : attempt(request, current, restore, true)
+      })
+    )
+
+  type Restore = Parameters<Parameters<typeof Effect.uninterruptibleMask>[0]>[0]
+  type Current = CurrentFlight["Service"] | undefined
+
+  // A follower that finds its flight's result invalidated asks once more: the next flight started after it arrived, so
+  // whatever that one ends with is acceptable.
+  const attempt = (
+    request: Lookup,
+    current: Current,
+    restore: Restore,
+    mayRepeat: boolean
+  ): Effect.Effect<Answer, CacheError.CacheError> =>
+    Effect.suspend(() => {
+      const entry = peek(request.key, request.fingerprint)
+      if (entry !== undefined) {
+        tellHit(entry.key)
+        return Effect.succeed(answer("hit", landed(entry), current))
+      }
+      const flight = flights.get(request.key)
+      if (flight === undefined || !graph.isValid(flight.landing ?? flight)) return takeOff(request, current, restore)
+      if (current?.flight.wouldWaitForItself(request.key, flight) === true) {
+        return Effect.fail(CacheError.recursion(request.key))
+      }
+      tell(CacheEvent.Joined({ key: request.key }))
+      return Effect.flatMap(wait(flight, current, restore), (landing) =>
+        mayRepeat && !graph.isValid(landing)
+          ? attempt(request, current, restore, false)
+          : Effect.succeed(answer("joined", landing, current)))
+    })
+
+  const takeOff = (request: Lookup, current: Current, restore: Restore) =>
+    Effect.suspend(() => {
+      if (current?.flight.wouldWaitForItself(request.key, undefined) === true) {
+        return Effect.fail(CacheError.recursion(request.key))
+      }
+      const flight = start(request, current?.flight)
+      return Effect.map(
+        wait(flight, current, restore),
+        (landing) => answer(landing.exit === undefined ? "hit" : "miss", landing, current)
+      )
+    })
+
+  const answer = (how: Answer["how"], landing: Landing, current: Current): Answer => {
+    if (current !== undefined && current.tracked) {
+      current.flight.addRead(landing.tags, landing.entry?.expiresAt ?? Infinity)
+    }
+    return { how, exit: landing.exit, entry: landing.entry, rejected: landing.rejected }
+  }
+
+  const wait = (flight: Flight, current: Current, restore: Restore): Effect.Effect<Landing> => {
+    if (flight.landing !== undefined) return Effect.succeed(flight.landing)
+    const waiting = current?.flight
+    flight.waiters++
+    waiting?.startWaitingFor(flight)
+    return Effect.onExit(restore(Deferred.await(flight.deferred)), () => {
+      waiting?.stopWaitingFor(flight)
+      flight.waiters--
+      if (flight.waiters > 0 || flight.landing !== undefined) return Effect.void
+      // The last one leaves. Nobody may join any more while the computation is being interrupted.
+      retire(flight)
+      return Fiber.interrupt(flight.fiber!)
+    })
+  }
+
+  const retire = (flight: Flight) => {
+    if (flights.get(flight.key) === flight) flights.delete(flight.key)
+  }
+
+  // Registered, started and observed in one step: from here on the flight lands and leaves the map, whatever happens.
+  const start = (request: Lookup, parent: Flight | undefined): Flight => {
+    const flight = new Flight(request.key, graph.position(), parent)
+    flights.set(request.key, flight)
+    const context = Context.add(request.context, CurrentFlight, { flight, tracked: true })
+    // A computation starts on its caller's stack. Deep recursion over keys goes on from a fresh one.
+    const run = flight.depth % 16 === 15 ? Effect.andThen(Effect.yieldNow, fly(flight, request)) : fly(flight, request)
+    flight.fiber = Effect.runForkWith(context)(run)
+    flight.fiber.addObserver((exit) => {
+      flight.land(settled(flight, exit, undefined, undefined))
+      retire(flight)
+    })
+    Fiber.runIn(flight.fiber, scope)
+    return flight
+  }
+
+  const fly = Effect.fnUntraced(function*(flight: Flight, request: Lookup) {
+    if (store.remote && request.fresh !== true) {
+      const found = yield* ask(request)
+      if (found !== undefined) return flight.land(landed(found))
+    }
+    tell(CacheEvent.Miss({ key: request.key }))
+    const exit = yield* Effect.exit(
+      traced("effect-cached.compute", request.key, Effect.scoped(request.compute(flight)))
+    )
+    if (Exit.isFailure(exit)) return flight.land(settled(flight, exit, undefined, undefined))
+    const { body, error, head, key = request.key, rejected, timeToLive, value } = exit.value
+    const computed = Exit.succeed(value)
+    const { position, tags } = flight
+    const createdAt = now()
+    const expiresAt = Math.min(createdAt + timeToLive, flight.expiresAt)
+    const entry = body === undefined ? undefined : new CacheEntry.CacheEntry({
+      key,
+      fingerprint: request.fingerprint,
+      body,
+      head,
+      tags,
+      position,
+      createdAt,
+      expiresAt
+    })
+    const reject = (reason: CacheEvent.RejectedReason, error: CacheError.CacheError | undefined) => {
+      tell(CacheEvent.Rejected({ key, reason, error }))
+      flight.land(settled(flight, computed, entry, reason))
+    }
+    if (entry === undefined || rejected !== undefined) return reject(rejected ?? "result", error)
+    if (flight.problem !== undefined) return reject("tag", flight.problem)
+    if (!graph.isValid(entry)) return reject("invalidated", undefined)
+    if (expiresAt <= createdAt) return reject("no-lifetime", undefined)
+    // A store outside this process is not waited for. The flight stays until it has answered, for those who come.
+    if (store.remote) flight.land(settled(flight, computed, entry, undefined))
+    const result = yield* guarded(key, "effect-cached.store", "Store.set", store.set(entry))
+    if (result === "too-large") return reject("too-large", undefined)
+    if (result === "stored") tell(CacheEvent.Stored({ key, tags, expiresAt }))
+    flight.land(settled(flight, computed, entry, undefined))
+  })
+
+  const ask = (request: Lookup): Effect.Effect<CacheEntry.CacheEntry | undefined> =>
+    Effect.map(guarded(request.key, "effect-cached.load", "Store.get", store.get(request.key)), (entry) => {
+      if (entry === undefined || entry.key !== request.key || !mayServe(entry, request.fingerprint)) return undefined
+      tellHit(request.key)
+      return entry
+    })
+
+  // What a store does wrong is reported, and is otherwise the same as nothing found or nothing stored.
+  const guarded = <A>(
+    key: string,
+    span: string,
+    operation: string,
+    effect: Effect.Effect<A, CacheError.CacheError>
+  ): Effect.Effect<A | undefined> => {
+    const limited = store.remote
+      ? Effect.timeoutOrElse(traced(span, key, effect), {
+        duration: storeTimeout,
+        orElse: () => Effect.fail(CacheError.timeout(operation, storeTimeout))
+      })
+      : effect
+    return Effect.catchCause(limited, (cause) =>
+      Effect.sync(() => {
+        const squashed = Cause.squash(cause)
+        const error = squashed instanceof CacheError.CacheError
+          ? squashed
+          : CacheError.store(operation === "Store.get" ? "get" : "set", squashed)
+        tell(
+          error.reason._tag === "CodecError"
+            ? CacheEvent.Undecodable({ key, error })
+            : CacheEvent.StoreFailed({ key, error })
+        )
+        return undefined
+      }))
+  }
+
+  return ResultCache.of({
+    invalidate: (tags) =>
+      Effect.suspend(() => {
+        for (const tag of tags) {
+          const problem = tagProblem(tag)
+          if (problem !== undefined) return Effect.fail(CacheError.tag(tag, problem))
+        }
+        return tags.length === 0 ? Effect.void : forget(tags)
+      }),
+    clear: Effect.andThen(
+      forget([]),
+      Effect.catch(store.clear, (error) => Effect.sync(() => tell(CacheEvent.StoreFailed({ key: "", error }))))
+    ),
+    events,
+    counts: Effect.sync(() => ({ ...counts })),
+    peek,
+    took,
+    lookup,
+    discard: (entry, error) =>
+      Effect.suspend(() => {
+        tell(CacheEvent.Undecodable({ key: entry.key, error }))
+        return Effect.asVoid(guarded(entry.key, "effect-cached.remove", "Store.remove", store.remove(entry.key)))
+      }),
+    claim: Effect.fnUntraced(function*(name, owner, claimScope) {
+      const holder = names.get(name)
+      if (holder === owner) return
+      if (holder !== undefined && holder !== "released") {
+        return yield* CacheError.definition(
+          `cached function ${JSON.stringify(name)}`,
+          "another cached function has this name, and results are stored under it: give one of them another name"
+        )
+      }
+      names.set(name, owner)
+      if (claimScope !== undefined) {
+        yield* Scope.addFinalizer(claimScope, Effect.sync(() => names.set(name, "released")))
+      }
+      if (holder === "released") yield* forget([functionTag(name)])
+    }),
+    forget,
+    now
+  })
+})
+
+const landed = (entry: CacheEntry.CacheEntry): Landing => ({
+  exit: undefined,
+  entry,
+  rejected: undefined,
+  tags: entry.tags,
+  position: entry.position,
+  revision: entry.revision
+})
+
+const settled = (
+  flight: Flight,
+  exit: Exit.Exit<unknown, unknown>,
+  entry: CacheEntry.CacheEntry | undefined,
+  rejected: CacheEvent.RejectedReason | undefined
+): Landing => ({ exit, entry, rejected, tags: flight.tags, position: flight.position, revision: -1 })
+
+// A span costs more than a hit: there is one only where a tracer records it.
+const traced = <A, E, R>(name: string, key: string, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.withFiber<A, E, R>((fiber) =>
+    fiber.getRef(Tracer.Tracer) === Tracer.nativeTracer
+      ? effect
+      : Effect.withSpan(effect, name, { attributes: { "effect_cached.function": key.slice(0, key.indexOf("\t")) } })
+  )
+
+/**
+ * The cache over services of one's own choice.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (options?: Options): Layer.Layer<
+  ResultCache,
+  CacheError.CacheError,
+  Store.Store | DependencyGraph.DependencyGraph | Broadcaster.Broadcaster
+> => Layer.effect(ResultCache)(make(options))
+
+/**
+ * The embedded cache: everything in this process, no server needed.
+ *
+ * **Details**
+ *
+ * Takes the options of `Store.layerMemory` and of {@link layer}. Fails with a `CacheError` of reason `DefinitionError`
+ * for an option that is unusable.
+ *
+ * **Example** (A bound of 1 000 entries)
+ *
+ * ```ts import.meta.vitest
+ * import { Effect, Schema } from "effect"
+ * import { Cached, ResultCache } from "effect-cached"
+ *
+ * const program = Effect.gen(function*() {
+ *   const square = yield* Cached.make(
+ *     "square",
+ *     { input: { n: Schema.Number }, success: Schema.Number },
+ *     ({ n }) => Effect.succeed(n * n)
+ *   )
+ *   return yield* square({ n: 12 })
+ * }).pipe(Effect.provide(ResultCache.layerMemory({ maxEntries: 1000 })))
+ *
+ * await Effect.runPromise(program) // => 144
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerMemory = (
+  options?: Options & Store.MemoryOptions
+): Layer.Layer<ResultCache, CacheError.CacheError> =>
+  layer(options).pipe(
+    Layer.provide([Store.layerMemory(options), DependencyGraph.layer(), Broadcaster.layerLocal()])
+  )
+
+/**
+ * The embedded cache with its defaults: what applications provide, and exchange for `CacheTest` in tests.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const CacheLive: Layer.Layer<ResultCache> = Layer.orDie(layerMemory())
+
+/**
+ * Ends every entry that carries one of the tags or anything below it.
+ *
+ * **Details**
+ *
+ * Several tags are one record, atomic for readers. Once this succeeds, no reader of this process gets a value that was
+ * computed before. Fails with a `CacheError` of reason `TagError` or `LogError`.
+ *
+ * **Example** (A value is computed anew)
+ *
+ * ```ts import.meta.vitest
+ * import { Effect, Schema } from "effect"
+ * import { Cached, CacheLive, invalidate, tag } from "effect-cached"
+ *
+ * const program = Effect.gen(function*() {
+ *   let population = 100
+ *   const city = yield* Cached.make(
+ *     "population",
+ *     { input: { id: Schema.Number }, success: Schema.Number, deps: ({ id }) => [tag`city:${id}`] },
+ *     () => Effect.sync(() => population)
+ *   )
+ *   const first = yield* city({ id: 7 })
+ *   population = 200
+ *   const second = yield* city({ id: 7 })
+ *   yield* invalidate(tag`city:${7}`)
+ *   return [first, second, yield* city({ id: 7 })]
+ * }).pipe(Effect.provide(CacheLive))
+ *
+ * await Effect.runPromise(program) // => [100, 100, 200]
+ * ```
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const invalidate = (
+  ...tags: ReadonlyArray<Tag.Input>
+): Effect.Effect<void, CacheError.CacheError, ResultCache> => ResultCache.use((cache) => cache.invalidate(tags))
+
+/**
+ * Ends every entry of the cache. Computations that run meanwhile are not retained.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const clear: Effect.Effect<void, CacheError.CacheError, ResultCache> = ResultCache.use((cache) => cache.clear)
+
+/**
+ * Adds tags to the cached computation that runs, for what it only learns on its way. Outside one it does nothing.
+ *
+ * **Example** (The members of a team)
+ *
+ * ```ts import.meta.vitest
+ * import { Effect, Schema } from "effect"
+ * import { addDeps, Cached, CacheLive, invalidate, tag } from "effect-cached"
+ *
+ * const program = Effect.gen(function*() {
+ *   let computed = 0
+ *   const members = yield* Cached.make(
+ *     "members",
+ *     { input: { team: Schema.String }, success: Schema.Array(Schema.Number) },
+ *     Effect.fnUntraced(function*() {
+ *       computed++
+ *       const ids = [7, 8]
+ *       yield* addDeps(...ids.map((id) => tag`user:${id}`))
+ *       return ids
+ *     })
+ *   )
+ *   yield* members({ team: "red" })
+ *   yield* invalidate(tag`user:${8}`)
+ *   yield* members({ team: "red" })
+ *   return computed
+ * }).pipe(Effect.provide(CacheLive))
+ *
+ * await Effect.runPromise(program) // => 2
+ * ```
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const addDeps = (...tags: ReadonlyArray<Tag.Input>): Effect.Effect<void> =>
+  Effect.withFiber((fiber) => {
+    const current = Context.getOrUndefined(fiber.context, CurrentFlight)
+    if (current !== undefined) { for (const tag of tags) current.flight.addTag(tag) }
+    return Effect.void
+  })
+
+/**
+ * Runs an effect without making the cached values that it reads dependencies of the computation that runs: neither
+ * their tags nor their lifetimes are taken over.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const untracked = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.updateContext(effect, (context: Context.Context<R>) => {
+    const current = Context.getOrUndefined(context, CurrentFlight)
+    return current === undefined ? context : Context.add(context, CurrentFlight, { ...current, tracked: false })
+  })

@@ -1,0 +1,78 @@
+/**
+ * Where events go: to the counts, to those who listen, and, when something is wrong, to the log.
+ */
+import * as Effect from "effect/Effect"
+import * as PubSub from "effect/PubSub"
+import * as Stream from "effect/Stream"
+import * as CacheEvent from "../CacheEvent.ts"
+import type * as CacheMetrics from "../CacheMetrics.ts"
+
+const backlog = 1024
+const warnEveryMillis = 10_000
+
+export const makeEventBus = Effect.fnUntraced(function*(
+  counts: CacheMetrics.Counts,
+  onEvent: ((event: CacheEvent.CacheEvent) => void) | undefined,
+  now: () => number
+) {
+  const context = yield* Effect.context()
+  const pubsub = yield* PubSub.sliding<CacheEvent.CacheEvent>(backlog)
+  const lastWarning = new Map<string, number>()
+  let listeners = 0
+
+  // Each kind of warning at most once in ten seconds: a store that is down must not flood the log. The log is written
+  // by a fiber of its own, so that a logger that throws disturbs nobody.
+  const warn = (kind: string, message: string) => {
+    const last = lastWarning.get(kind)
+    if (last !== undefined && now() - last < warnEveryMillis) return
+    lastWarning.set(kind, now())
+    Effect.runForkWith(context)(Effect.ignoreCause(Effect.logWarning(`effect-cached: ${message}`)))
+  }
+
+  const tell = (event: CacheEvent.CacheEvent): void => {
+    counts[event._tag]++
+    if (listeners > 0) PubSub.publishUnsafe(pubsub, event)
+    if (onEvent !== undefined) {
+      try {
+        onEvent(event)
+      } catch {
+        // An observer never changes what it observes.
+      }
+    }
+    const message = warning(event)
+    if (message !== undefined) warn(event._tag, message)
+  }
+
+  return {
+    tell,
+    /** Counts a hit, and makes an event of it only for those who listen. */
+    tellHit: (key: string): void => {
+      if (listeners > 0 || onEvent !== undefined) tell(CacheEvent.Hit({ key }))
+      else counts.Hit++
+    },
+    events: Stream.unwrap(Effect.map(
+      Effect.acquireRelease(
+        Effect.tap(PubSub.subscribe(pubsub), () => Effect.sync(() => listeners++)),
+        () => Effect.sync(() => listeners--)
+      ),
+      Stream.fromSubscription
+    ))
+  }
+})
+
+const warning = (event: CacheEvent.CacheEvent): string | undefined => {
+  switch (event._tag) {
+    case "Rejected":
+      return event.error === undefined ? undefined : `a result was not stored: ${event.error.message}`
+    case "Undecodable":
+      return `a stored entry was discarded: ${event.error.message}`
+    case "StoreFailed":
+      return `the store was passed over: ${event.error.message}`
+    case "LogFailed":
+      return `nothing that is held is served: ${event.error.message}`
+    case "LogGap":
+      return `a part of the invalidation log was missed: what was held from before position ${event.position} is forgotten`
+    default:
+      return undefined
+  }
+}

@@ -1,0 +1,127 @@
+/**
+ * Flights: running computations, and who waits for them.
+ *
+ * Invariants:
+ * - A flight is in the map before its computation runs and leaves it by identity, once.
+ * - `landing` is set together with the deferred, so whoever finds a flight without one can wait on it.
+ * - A computation never waits for itself: an edge is added to `waitsFor` only after the edges were searched for a way
+ *   back. Edges therefore never form a cycle, and the search ends.
+ */
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import type * as CacheEntry from "../CacheEntry.ts"
+import * as CacheError from "../CacheError.ts"
+import type * as CacheEvent from "../CacheEvent.ts"
+import { tagProblem } from "./tagText.ts"
+
+/** What a flight ended with. */
+export interface Landing {
+  /** How the computation ended; `undefined` when the entry was found in the store. */
+  readonly exit: Exit.Exit<unknown, unknown> | undefined
+  /** The entry, stored or not, where there is one. */
+  readonly entry: CacheEntry.CacheEntry | undefined
+  readonly rejected: CacheEvent.RejectedReason | undefined
+  /** What the result depends on, for those who ask whether it is still valid. */
+  readonly tags: ReadonlyArray<string>
+  readonly position: number
+  revision: number
+}
+
+export class Flight {
+  readonly key: string
+  readonly position: number
+  readonly parent: Flight | undefined
+  readonly depth: number
+  readonly deferred = Deferred.makeUnsafe<Landing>()
+  fiber: Fiber.Fiber<unknown, unknown> | undefined = undefined
+  landing: Landing | undefined = undefined
+  waiters = 0
+  /** The first malformed tag. */
+  problem: CacheError.CacheError | undefined = undefined
+  /** The earliest end of a cached value that this computation read, in milliseconds since the epoch. */
+  expiresAt = Infinity
+  /** The revision at which what is known of the tags was last found valid. */
+  revision = -1
+
+  private readonly collected = new Set<string>()
+  private sorted: ReadonlyArray<string> | undefined = undefined
+  private readonly waitsFor = new Map<Flight, number>()
+
+  constructor(key: string, position: number, parent: Flight | undefined) {
+    this.key = key
+    this.position = position
+    this.parent = parent
+    this.depth = parent === undefined ? 0 : parent.depth + 1
+  }
+
+  /** What was collected so far: unique, in code unit order. */
+  get tags(): ReadonlyArray<string> {
+    return this.sorted ??= Array.from(this.collected).toSorted()
+  }
+
+  /** Adds what a user wrote as a tag. */
+  addTag(tag: string): void {
+    const problem = tagProblem(tag)
+    if (problem === undefined) this.addTags([tag])
+    else this.problem ??= CacheError.tag(tag, problem)
+  }
+
+  /** Adds tags that are known to be well-formed. Nothing is added once the computation is over. */
+  addTags(tags: ReadonlyArray<string>): void {
+    if (this.landing !== undefined) return
+    for (const tag of tags) {
+      if (this.collected.has(tag)) continue
+      this.collected.add(tag)
+      this.sorted = undefined
+      this.revision = -1
+    }
+  }
+
+  /** Adds a cached value that the computation read. */
+  addRead(tags: ReadonlyArray<string>, expiresAt: number): void {
+    this.addTags(tags)
+    this.expiresAt = Math.min(this.expiresAt, expiresAt)
+  }
+
+  /** Completes the flight for all who wait, once. */
+  land(landing: Landing): void {
+    if (this.landing !== undefined) return
+    this.landing = landing
+    Deferred.doneUnsafe(this.deferred, Effect.succeed(landing))
+  }
+
+  startWaitingFor(other: Flight): void {
+    this.waitsFor.set(other, (this.waitsFor.get(other) ?? 0) + 1)
+  }
+
+  stopWaitingFor(other: Flight): void {
+    const left = this.waitsFor.get(other)! - 1
+    if (left === 0) this.waitsFor.delete(other)
+    else this.waitsFor.set(other, left)
+  }
+
+  /** Whether waiting for `other` would be waiting for itself: it computes the key, or `other` waits for it. */
+  wouldWaitForItself(key: string, other: Flight | undefined): boolean {
+    if (this.landing !== undefined) return false
+    return this.computes(key) || (other !== undefined && other.needs(this))
+  }
+
+  private computes(key: string): boolean {
+    return this.key === key || (this.parent !== undefined && this.parent.computes(key))
+  }
+
+  private needs(other: Flight): boolean {
+    if (this === other) return true
+    for (const next of this.waitsFor.keys()) if (next.needs(other)) return true
+    return false
+  }
+}
+
+/** The flight in whose computation a fiber runs, and whether it collects what the fiber reads. */
+export class CurrentFlight extends Context.Service<CurrentFlight, {
+  readonly flight: Flight
+  readonly tracked: boolean
+}>()("effect-cached/internal/flight/CurrentFlight") {}

@@ -1,0 +1,128 @@
+/**
+ * How one cache takes part in the invalidation log: it follows what others append, and appends itself.
+ */
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Latch from "effect/Latch"
+import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as CacheError from "../CacheError.ts"
+import * as CacheEvent from "../CacheEvent.ts"
+import { covers } from "./tagText.ts"
+
+interface Record {
+  readonly tags: ReadonlyArray<string>
+  readonly position: number
+}
+
+interface Graph {
+  readonly apply: (record: Record) => void
+  readonly gap: (position: number) => void
+  readonly lose: () => void
+  readonly hold: (tags: ReadonlyArray<string>) => { readonly release: () => void }
+}
+
+interface Log {
+  readonly append: (tags: ReadonlyArray<string>) => Effect.Effect<number, CacheError.CacheError>
+  readonly changes: Stream.Stream<
+    | { readonly _tag: "Record" } & Record
+    | { readonly _tag: "Gap" | "Heartbeat"; readonly position: number },
+    CacheError.CacheError
+  >
+}
+
+type Tell = (event: CacheEvent.CacheEvent) => void
+
+/**
+ * Keeps the graph up to date until the scope closes. Returns once the graph knows where its knowledge begins, or that
+ * the log cannot be followed now: then nothing is valid until it can.
+ */
+export const follow = Effect.fnUntraced(function*(log: Log, graph: Graph, tell: Tell) {
+  const ready = Latch.makeUnsafe()
+  let state: "starting" | "following" | "lost" = "starting"
+  const session = Stream.runForEach(log.changes, (change) =>
+    Effect.sync(() => {
+      if (change._tag === "Record") graph.apply(change)
+      if (change._tag === "Gap") {
+        graph.gap(change.position)
+        if (state === "following") tell(CacheEvent.LogGap({ position: change.position }))
+        if (state === "lost") tell(CacheEvent.CaughtUp({ position: change.position }))
+        state = "following"
+      }
+      ready.openUnsafe()
+    }))
+  const failed = (error: CacheError.CacheError) => {
+    graph.lose()
+    state = "lost"
+    tell(CacheEvent.LogFailed({ error }))
+    ready.openUnsafe()
+    return Effect.fail(error)
+  }
+  yield* session.pipe(
+    Effect.andThen(Effect.fail(CacheError.log("The invalidation log has ended"))),
+    Effect.catchDefect((defect) => Effect.fail(CacheError.log("The invalidation log has failed", defect))),
+    Effect.catch(failed),
+    Effect.retry(Schedule.spaced("1 second")),
+    Effect.forkScoped({ startImmediately: true })
+  )
+  yield* ready.await
+})
+
+const maxUntaken = 10_000
+
+/**
+ * Makes the operation that invalidates: locally first, then in the log.
+ *
+ * Once it has begun it is not interrupted with its caller, because nobody could tell whether the record is in the log.
+ * Tags whose record the log did not take stay invalid here until a later record covers them.
+ */
+export const makeForget = (log: Log, graph: Graph, scope: Scope.Scope, tell: Tell) => {
+  const untaken = new Map<string, { readonly tags: ReadonlyArray<string>; readonly release: () => void }>()
+
+  const taken = (tags: ReadonlyArray<string>) => {
+    for (const [name, held] of untaken) {
+      if (tags.length > 0 && (held.tags.length === 0 || !held.tags.every((tag) => tags.some((t) => covers(t, tag))))) {
+        continue
+      }
+      held.release()
+      untaken.delete(name)
+    }
+  }
+
+  const notTaken = (tags: ReadonlyArray<string>, release: () => void) => {
+    const name = tags.join("\n")
+    const before = untaken.get(name)
+    untaken.set(name, { tags, release })
+    before?.release()
+    if (untaken.size <= maxUntaken) return
+    const everything = graph.hold([])
+    for (const held of untaken.values()) held.release()
+    untaken.clear()
+    untaken.set("", { tags: [], release: everything.release })
+  }
+
+  const append = (tags: ReadonlyArray<string>) =>
+    Effect.suspend(() => {
+      const { release } = graph.hold(tags)
+      return Effect.matchCauseEffect(log.append(tags), {
+        onSuccess: (position) =>
+          Effect.sync(() => {
+            graph.apply({ tags, position })
+            release()
+            taken(tags)
+            tell(CacheEvent.Invalidated({ tags, position }))
+          }),
+        onFailure: (cause) => {
+          notTaken(tags, release)
+          return Effect.failCause(cause)
+        }
+      })
+    })
+
+  return (tags: ReadonlyArray<string>): Effect.Effect<void, CacheError.CacheError> =>
+    Effect.flatMap(
+      Effect.forkIn(Effect.uninterruptible(append(tags)), scope, { startImmediately: true }),
+      Fiber.join
+    )
+}
