@@ -1,0 +1,397 @@
+/**
+ * Cached functions.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
+import * as HttpRouter from "effect/http/HttpRouter"
+import type * as HttpServerRequest from "effect/http/HttpServerRequest"
+import type * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Layer from "effect/Layer"
+import type * as Schema from "effect/Schema"
+import * as Scope from "effect/Scope"
+import * as Tracer from "effect/Tracer"
+import * as CacheError from "./CacheError.ts"
+import type * as CachePolicy from "./CachePolicy.ts"
+import { type CachedFunction, makeCachedFunction } from "./internal/cachedFunction.ts"
+import { serve } from "./internal/http/serve.ts"
+import type { Encoded } from "./internal/inputKey.ts"
+import { type Answer, type Lookup, ResultCache } from "./ResultCache.ts"
+import type * as Tag from "./Tag.ts"
+
+/**
+ * The services that hold the raw request, which a cached function must not read: whatever may differ between two requests
+ * enters through the key.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type RequestServices =
+  | HttpServerRequest.HttpServerRequest
+  | HttpServerRequest.ParsedSearchParams
+  | HttpRouter.RouteContext
+
+/**
+ * Nothing to say about a function that reads only what its key covers, and a type that no function has otherwise.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type KeySound<R> = [Extract<R, RequestServices>] extends [never] ? unknown
+  : { readonly "a cached function may read only what its key covers: declare this request input in `input`": never }
+
+/**
+ * The decoded input of a function with these fields.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Input<F extends Schema.Struct.Fields> = Schema.Struct<F>["Type"]
+
+/**
+ * A value that can be a part of a key as it is.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type KeyPart =
+  | string
+  | number
+  | bigint
+  | boolean
+  | null
+  | undefined
+  | ReadonlyArray<KeyPart>
+  | { readonly [key: string]: KeyPart }
+
+/**
+ * What a cached function is, besides what it computes.
+ *
+ * **Details**
+ *
+ * - `input`: the fields of the input. They are the key: a computation is given what the key was made of, decoded, and
+ *   nothing else. Default: no input.
+ * - `success`: how the result is encoded, stored, decoded and served. Whoever asks gets a decoded copy that cannot be
+ *   changed, on a hit as on a miss.
+ * - `deps`: the tags that end the result. More can be added with `addDeps`.
+ * - `timeToLive`: default infinite.
+ * - `varyBy`: what else the result depends on, a current user for instance. It is evaluated for each call, is a part of the
+ *   key, and is handed to the function after the input.
+ * - `version`: changes when the function changes what it computes though its schemas stay as they are. Entries of
+ *   another version are misses.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Definition<
+  F extends Schema.Struct.Fields,
+  S extends Schema.Top,
+  E = never,
+  V extends KeyPart = undefined,
+  EV = never,
+  RV = never
+> {
+  readonly input?: F | undefined
+  readonly success: S
+  readonly deps?: ((input: Input<F>, varied: V) => Iterable<Tag.Input>) | undefined
+  readonly timeToLive?: CachePolicy.TimeToLive<S["Type"], E, Input<F>> | undefined
+  readonly varyBy?: Effect.Effect<V, EV, RV> | undefined
+  readonly version?: string | undefined
+}
+
+/**
+ * The definition of a function that is served as a route.
+ *
+ * **Details**
+ *
+ * - `name`: default method and path. Two functions of one cache cannot have the same name.
+ * - `headers`: which input fields come from which request header. All others come from the path, the query, and, for
+ *   methods with a body, the fields of a JSON body, in this order.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface RouteDefinition<
+  F extends Schema.Struct.Fields,
+  S extends Schema.Top,
+  E = never,
+  V extends KeyPart = undefined,
+  EV = never,
+  RV = never
+> extends Definition<F, S, E, V, EV, RV> {
+  readonly name?: string | undefined
+  readonly headers?: { readonly [K in keyof F]?: string } | undefined
+}
+
+/**
+ * A cached function.
+ *
+ * **Details**
+ *
+ * Calling it returns an Effect of the result: from the store, from a computation that runs, or computed. It fails with
+ * what the function fails with, or with a `CacheError` of reason `InputError`, or `RecursionError` where a computation
+ * asks for its own result.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Cached<
+  in out F extends Schema.Struct.Fields,
+  out S extends Schema.Top,
+  out E = never,
+  out RV = never
+> {
+  (...input: Arguments<F>): Effect.Effect<S["Type"], E | CacheError.CacheError, RV>
+  readonly [TypeId]: Internals<RV>
+  /** Computes the result anew, stores it and returns it; who asks meanwhile waits for it. */
+  readonly refresh: (...input: Arguments<F>) => Effect.Effect<S["Type"], E | CacheError.CacheError, RV>
+  /** Ends the entry of one input, here and wherever the log is followed. */
+  readonly forget: (...input: Arguments<F>) => Effect.Effect<void, CacheError.CacheError, RV>
+  /** Ends all entries of the function. */
+  readonly forgetAll: Effect.Effect<void, CacheError.CacheError>
+}
+
+/**
+ * The input of a cached function, which may be left out where nothing in it is required.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Arguments<F extends Schema.Struct.Fields> = {} extends Input<F> ? [input?: Input<F>] : [input: Input<F>]
+
+const TypeId: unique symbol = Symbol.for("effect-cached/Cached") as never
+
+interface Internals<out RV> {
+  readonly fn: CachedFunction
+  readonly cache: ResultCache["Service"]
+  readonly varyBy: Effect.Effect<unknown, unknown, RV> | undefined
+  readonly request: (
+    key: string,
+    encoded: Encoded,
+    varied: unknown,
+    fiber: Fiber.Fiber<unknown, unknown>
+  ) => Lookup
+}
+
+/**
+ * The services that the schemas of a definition need.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type SchemaServices<F extends Schema.Struct.Fields, S extends Schema.Top> =
+  | Schema.Struct<F>["DecodingServices"]
+  | Schema.Struct<F>["EncodingServices"]
+  | S["DecodingServices"]
+  | S["EncodingServices"]
+
+/**
+ * Makes a cached function: one execution for all who ask at once, and a stored result for all who ask later.
+ *
+ * **Details**
+ *
+ * Its services are taken here, once, so a computation cannot depend on anything that belongs to one request. Where
+ * it has to, `varyBy` puts that into the key. The function gets a `Scope` for each computation.
+ *
+ * Fails with a `CacheError` of reason `DefinitionError` when the name is taken or a duration is unusable. The name
+ * is free again when the scope around this effect closes, where there is one.
+ *
+ * **Example** (One execution for equal inputs)
+ *
+ * ```ts import.meta.vitest
+ * import { Effect, Schema } from "effect"
+ * import { Cached, CacheLive } from "effect-cached"
+ *
+ * const program = Effect.gen(function*() {
+ *   let executions = 0
+ *   const greeting = yield* Cached.make(
+ *     "greeting",
+ *     { input: { name: Schema.String }, success: Schema.String, timeToLive: "5 minutes" },
+ *     ({ name }) => Effect.sync(() => `Hello, ${name}: ${++executions}`)
+ *   )
+ *   return [yield* greeting({ name: "Ada" }), yield* greeting({ name: "Ada" })]
+ * }).pipe(Effect.provide(CacheLive))
+ *
+ * await Effect.runPromise(program) // => ["Hello, Ada: 1", "Hello, Ada: 1"]
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = <
+  const F extends Schema.Struct.Fields = {},
+  S extends Schema.Top = Schema.Top,
+  E = never,
+  R = never,
+  V extends KeyPart = undefined,
+  EV = never,
+  RV = never
+>(
+  name: string,
+  definition: Definition<F, S, NoInfer<E>, V, EV, RV>,
+  f: ((input: Input<F>, varied: V) => Effect.Effect<S["Type"], E, R>) & KeySound<NoInfer<R>>
+): Effect.Effect<
+  Cached<F, S, E | EV, RV>,
+  CacheError.CacheError,
+  Exclude<R, Scope.Scope> | ResultCache | SchemaServices<F, S>
+> =>
+  Effect.gen(function*() {
+    const cache = yield* ResultCache
+    const fn = yield* makeCachedFunction(name, definition, f)
+    const context = yield* Effect.context<Scope.Scope>()
+    yield* cache.claim(name, fn, Context.getOrUndefined(context, Scope.Scope))
+    // The computation's services: taken now, and nothing from whoever calls. A caller's span becomes the parent of ours.
+    const captured = Context.omit(Scope.Scope)(context)
+    const request: Internals<RV>["request"] = (key, encoded, varied, fiber) => {
+      const span = Context.getOrUndefined(fiber.context, Tracer.ParentSpan)
+      return {
+        key,
+        fingerprint: fn.fingerprint,
+        context: span === undefined ? captured : Context.add(captured, Tracer.ParentSpan, span),
+        compute: fn.compute(key, encoded, varied)
+      }
+    }
+    return assemble<RV>({ fn, cache, varyBy: definition.varyBy, request }) as Cached<F, S, E | EV, RV>
+  }) as Effect.Effect<Cached<F, S, E | EV, RV>, CacheError.CacheError, any>
+
+const assemble = <RV>({ cache, fn, request, varyBy }: Internals<RV>): Cached<any, any, unknown, any> => {
+  const { fingerprint, input, prefix } = fn
+
+  // The hit path: synchronous, one key, one look, one comparison, and the exit that the entry keeps. No fiber, no
+  // promise, nothing allocated but the key.
+  const call = (value: unknown) =>
+    Effect.withFiber((fiber) => {
+      const text = varyBy === undefined ? input.ofPlain(value ?? noInput) : undefined
+      if (text !== undefined) {
+        const entry = cache.peek(prefix + text, fingerprint)
+        if (entry !== undefined && entry.value !== undefined) {
+          cache.took(entry, fiber)
+          return entry.value
+        }
+      }
+      return ask(value, false)
+    })
+
+  const keyOf = Effect.fnUntraced(function*(value: unknown) {
+    const encoded = yield* fn.encodeInput(value ?? noInput)
+    const varied: unknown = varyBy === undefined ? undefined : yield* varyBy
+    return { encoded, varied, key: yield* fn.key(encoded, varied) }
+  })
+
+  const ask = (value: unknown, fresh: boolean) =>
+    Effect.flatMap(keyOf(value), ({ encoded, key, varied }) =>
+      Effect.withFiber((fiber) => {
+        const lookup = { ...request(key, encoded, varied, fiber), fresh }
+        return Effect.flatMap(cache.lookup(lookup), (answer) => resultOf(lookup, answer))
+      }))
+
+  const resultOf = (lookup: Lookup, answer: Answer): Effect.Effect<unknown, unknown, any> =>
+    fn.resultOf(answer, (entry, error) =>
+      Effect.andThen(
+        cache.discard(entry, error),
+        Effect.flatMap(cache.lookup({ ...lookup, fresh: true }), (fresh) => resultOf(lookup, fresh))
+      ))
+
+  return Object.assign(call as Cached<any, any, unknown, any>, {
+    [TypeId]: { fn, cache, varyBy, request },
+    refresh: (value: unknown) => ask(value, true),
+    forget: (value: unknown) => Effect.flatMap(keyOf(value), ({ key }) => cache.forget([fn.tagOf(key)])),
+    forgetAll: cache.forget([fn.tag])
+  })
+}
+
+const noInput = {}
+
+/**
+ * The handler of a cached function: its input comes from the request, its result is the body of the response.
+ *
+ * @category HTTP
+ * @since 0.1.0
+ */
+export const handler = <F extends Schema.Struct.Fields, S extends Schema.Top, E, RV>(
+  self: Cached<F, S, E, RV>,
+  options?: { readonly headers?: { readonly [K in keyof F]?: string } | undefined }
+): Effect.Effect<HttpServerResponse.HttpServerResponse, E | CacheError.CacheError, RV | RequestServices> =>
+  serve(self[TypeId], options?.headers ?? {}) as Effect.Effect<HttpServerResponse.HttpServerResponse, E, RV>
+
+/**
+ * Whether a value is a cached function.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isCached = (u: unknown): u is Cached<any, any, unknown, unknown> =>
+  typeof u === "function" && Object.hasOwn(u, TypeId)
+
+/**
+ * Makes a cached function and serves it as a route.
+ *
+ * **Details**
+ *
+ * The input comes from the path, the query, mapped headers and the fields of a JSON body, in this order. What is not
+ * declared reaches neither the key nor the function. An input that does not fit its schema is a 400 response with the
+ * schema's message. `HEAD` shares the entries of `GET`. Hits carry `Age`, `ETag` and `Cache-Status` (RFC 9211), and
+ * `If-None-Match` is answered with 304.
+ *
+ * The services of the function are taken when the layer is built; those of `varyBy` come from the request. Fails as
+ * {@link make} does.
+ *
+ * **Example** (A route that ends with its tag)
+ *
+ * ```ts import.meta.vitest
+ * import { Layer, Schema } from "effect"
+ * import { HttpRouter } from "effect/http"
+ * import { Cached, CacheLive, tag } from "effect-cached"
+ * import { Effect } from "effect"
+ *
+ * const GetSquare = Cached.route("GET", "/squares/:n", {
+ *   input: { n: Schema.FiniteFromString },
+ *   success: Schema.Struct({ square: Schema.Number }),
+ *   deps: ({ n }) => [tag`square:${n}`]
+ * }, ({ n }) => Effect.succeed({ square: n * n }))
+ *
+ * const { dispose, handler } = HttpRouter.toWebHandler(GetSquare.pipe(Layer.provide(CacheLive)), { disableLogger: true })
+ *
+ * const first = await handler(new Request("http://localhost/squares/12"))
+ * const second = await handler(new Request("http://localhost/squares/12"))
+ *
+ * await first.text() // => "{\"square\":144}"
+ * first.headers.get("cache-status") // => "effect-cached; fwd=miss; stored"
+ * second.headers.get("cache-status") // => "effect-cached; hit"
+ *
+ * await dispose()
+ * ```
+ *
+ * @category HTTP
+ * @since 0.1.0
+ */
+export const route = <
+  const F extends Schema.Struct.Fields = {},
+  S extends Schema.Top = Schema.Top,
+  E = never,
+  R = never,
+  V extends KeyPart = undefined,
+  EV = never,
+  RV = never
+>(
+  method: Parameters<typeof HttpRouter.add>[0],
+  path: HttpRouter.PathInput,
+  definition: RouteDefinition<F, S, NoInfer<E>, V, EV, RV>,
+  f: ((input: Input<F>, varied: V) => Effect.Effect<S["Type"], E, R>) & KeySound<NoInfer<R>>
+): Layer.Layer<
+  never,
+  CacheError.CacheError,
+  | HttpRouter.HttpRouter
+  | Exclude<R, Scope.Scope>
+  | ResultCache
+  | SchemaServices<F, S>
+  | HttpRouter.Request.From<"Requires", Exclude<RV, HttpRouter.Provided>>
+  | HttpRouter.Request.From<"Error", E | EV | CacheError.CacheError>
+> =>
+  Layer.effectDiscard(Effect.gen(function*() {
+    const cached = yield* make<F, S, E, R, V, EV, RV>(definition.name ?? `${method} ${path}`, definition, f)
+    const router = yield* HttpRouter.HttpRouter
+    yield* router.add(method, path, handler(cached, definition))
+  }))

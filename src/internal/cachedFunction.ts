@@ -1,0 +1,200 @@
+/**
+ * What cached functions and cached routes have in common: from a definition and a function to lookups and results.
+ */
+import * as Effect from "effect/Effect"
+import * as Equal from "effect/Equal"
+import * as Exit from "effect/Exit"
+import * as Schema from "effect/Schema"
+import * as SchemaAST from "effect/SchemaAST"
+import * as SchemaRepresentation from "effect/SchemaRepresentation"
+import type * as Scope from "effect/Scope"
+import * as CacheEntry from "../CacheEntry.ts"
+import * as CacheError from "../CacheError.ts"
+import type * as CacheEvent from "../CacheEvent.ts"
+import * as CachePolicy from "../CachePolicy.ts"
+import type { Answer } from "./answer.ts"
+import { canonicalUnsafe } from "./canonical.ts"
+import { digest } from "./digest.ts"
+import { isFaithful } from "./faithful.ts"
+import type { Flight } from "./flight.ts"
+import { freezeDeep } from "./freeze.ts"
+import { type Encoded, makeInputKey } from "./inputKey.ts"
+import { functionTag, keyTag } from "./tagText.ts"
+
+/** A definition, its types erased. */
+export interface AnyDefinition {
+  readonly input?: Schema.Struct.Fields | undefined
+  readonly success: Schema.Top
+  readonly deps?: ((input: any, varied: any) => Iterable<string>) | undefined
+  readonly timeToLive?: CachePolicy.TimeToLive<any, any, any> | undefined
+  readonly version?: string | undefined
+}
+
+interface Computed {
+  readonly value: unknown
+  readonly body: string | undefined
+  readonly timeToLive: number
+  readonly rejected?: CacheEvent.RejectedReason | undefined
+  readonly error?: CacheError.CacheError | undefined
+}
+
+export type CachedFunction = Effect.Success<ReturnType<typeof makeCachedFunction>>
+
+/**
+ * Checks a definition. Fails with a `CacheError` of reason `DefinitionError` for a name or a duration that cannot be
+ * used.
+ */
+export const makeCachedFunction = Effect.fnUntraced(function*(
+  name: string,
+  definition: AnyDefinition,
+  f: (input: any, varied: any) => Effect.Effect<unknown, unknown, any>
+) {
+  const where = `cached function ${JSON.stringify(name)}`
+  if (name.length === 0 || name.length > maxNameLength || controlCharacter.test(name)) {
+    return yield* CacheError.definition(where, `a name has 1 to ${maxNameLength} characters and no control characters`)
+  }
+  const lifetime = yield* CachePolicy.lifetime(`${where}, timeToLive`, definition.timeToLive)
+  const input = makeInputKey(definition.input ?? {})
+  const codec = Schema.toCodecJson(definition.success)
+  const encodeResult = Schema.encodeUnknownEffect(codec)
+  const decodeResult = Schema.decodeUnknownEffect(codec)
+  const faithful = isFaithful(definition.success.ast)
+  const tag = functionTag(name)
+  // A name has no control characters, and neither have canonical texts: no two keys are alike.
+  const prefix = `${name}\t`
+
+  const keyText = (encoded: Encoded): Effect.Effect<string, CacheError.CacheError> =>
+    Effect.try({
+      try: () => input.ofEncodedUnsafe(encoded),
+      catch: (cause) => CacheError.input(name, cause)
+    })
+
+  const decodeEntry = (entry: CacheEntry.CacheEntry) =>
+    Effect.flatMap(
+      Effect.try({
+        try: (): unknown => JSON.parse(CacheEntry.text(entry)),
+        catch: (cause) =>
+          CacheError.codec("malformed", `The stored result of ${JSON.stringify(name)} is not JSON`, cause)
+      }),
+      (json) =>
+        Effect.mapError(decodeResult(json), (cause) =>
+          CacheError.codec("malformed", `The stored result of ${JSON.stringify(name)} does not fit its schema`, cause))
+    )
+
+  const encode = Effect.fnUntraced(function*(value: unknown) {
+    const body = JSON.stringify(yield* encodeResult(value))
+    if (!faithful && !Equal.equals(yield* decodeResult(JSON.parse(body)), value)) {
+      return yield* CacheError.codec("encode", "in JSON the value looks like another value of the schema")
+    }
+    return body
+  })
+
+  const produce = (value: unknown, decoded: unknown): Effect.Effect<Computed, never, any> =>
+    Effect.matchEffect(encode(value), {
+      onFailure: (cause) =>
+        Effect.succeed<Computed>({
+          value,
+          body: undefined,
+          timeToLive: 0,
+          rejected: "result",
+          error: CacheError.result(name, cause)
+        }),
+      onSuccess: (body) =>
+        Effect.match(
+          Effect.catchDefect(lifetime(Exit.succeed(value), decoded), (defect) => Effect.fail(broken(defect))),
+          {
+            onFailure: (error): Computed => ({ value, body, timeToLive: 0, rejected: "policy", error }),
+            onSuccess: (timeToLive): Computed => ({ value, body, timeToLive })
+          }
+        )
+    })
+
+  const broken = (defect: unknown) =>
+    CacheError.definition(`${where}, timeToLive`, `the function threw ${String(defect)}`)
+
+  const addDeps = (flight: Flight, decoded: unknown, varied: unknown) => {
+    if (definition.deps === undefined) return
+    try {
+      for (const tag of definition.deps(decoded, varied)) flight.addTag(tag)
+    } catch (defect) {
+      flight.problem ??= CacheError.definition(`${where}, deps`, `the function threw ${String(defect)}`)
+    }
+  }
+
+  return {
+    name,
+    tag,
+    prefix,
+    input,
+    fingerprint: fingerprint(definition),
+    /** The key of an encoded input. Fails with a `CacheError` of reason `InputError`. */
+    key: (encoded: Encoded, varied: unknown) =>
+      Effect.flatMap(keyText(encoded), (text) => withVaried(prefix + text, varied)),
+    withVariedUnsafe,
+    tagOf: (key: string) => keyTag(tag, key.slice(prefix.length)),
+    /** The input as its schema encodes it. Fails with a `CacheError` of reason `InputError`. */
+    encodeInput: (value: unknown) => Effect.mapError(input.encode(value), (cause) => CacheError.input(name, cause)),
+    /** What a lookup computes. */
+    compute:
+      (key: string, encoded: Encoded, varied: unknown) =>
+      (flight: Flight): Effect.Effect<Computed, unknown, Scope.Scope> =>
+        Effect.flatMap(
+          Effect.mapError(input.decode(encoded), (cause) => CacheError.input(name, cause)),
+          (decoded) => {
+            flight.addTags([tag, keyTag(tag, key.slice(prefix.length))])
+            addDeps(flight, decoded, varied)
+            return Effect.flatMap(f(decoded, varied), (value) => produce(value, decoded))
+          }
+        ) as Effect.Effect<Computed, unknown, Scope.Scope>,
+    /** The function itself, past the cache. */
+    bypass: (decoded: unknown, varied: unknown) => f(decoded, varied),
+    encodeBody: (value: unknown) =>
+      Effect.map(
+        Effect.mapError(encodeResult(value), (cause) => CacheError.result(name, cause)),
+        (json) => JSON.stringify(json)
+      ),
+    /**
+     * The typed result of an answer. An entry that cannot be decoded is discarded, and `again` is asked for another
+     * answer, once.
+     */
+    resultOf: (
+      answer: Answer,
+      again: (entry: CacheEntry.CacheEntry, error: CacheError.CacheError) => Effect.Effect<unknown, unknown, any>
+    ) => {
+      const { entry, exit } = answer
+      if (exit !== undefined && (entry === undefined || Exit.isFailure(exit))) return exit
+      if (entry!.value !== undefined) return entry!.value
+      return Effect.matchEffect(decodeEntry(entry!), {
+        onFailure: (error) => exit ?? again(entry!, error),
+        onSuccess: (value) => {
+          const result = Exit.succeed(value)
+          if (freezeDeep(value)) entry!.value = result
+          return result
+        }
+      })
+    }
+  }
+})
+
+const maxNameLength = 200
+// eslint-disable-next-line no-control-regex
+const controlCharacter = /[\u0000-\u001f\u007f]/
+
+const withVariedUnsafe = (key: string, varied: unknown): string =>
+  varied === undefined ? key : `${key}\t${canonicalUnsafe(varied)}`
+
+const withVaried = (key: string, varied: unknown): Effect.Effect<string, CacheError.CacheError> =>
+  Effect.try({
+    try: () => withVariedUnsafe(key, varied),
+    catch: (cause) => CacheError.input(`${key.slice(0, key.indexOf("\t"))}, varyBy`, cause)
+  })
+
+// Schemas as data: what the stored form is, what it decodes to, and what the function was told about its version.
+const fingerprint = (definition: AnyDefinition): string => {
+  const ast = definition.success.ast
+  return digest(JSON.stringify([
+    SchemaRepresentation.toRepresentation(Schema.toCodecJson(definition.success).ast),
+    SchemaRepresentation.toRepresentation(SchemaAST.toType(ast)),
+    definition.version ?? ""
+  ])).slice(0, 16)
+}

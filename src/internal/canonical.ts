@@ -1,0 +1,79 @@
+/**
+ * The canonical text of a plain value. Injective: two values have the same text only if they are equal, whatever the
+ * order of their fields, and no separator inside a value can be taken for one of ours.
+ */
+
+/**
+ * Thrown for a value that has no stable text: a function, a symbol, an instance of a class that is not known here.
+ */
+export class UnstableValue extends TypeError {}
+
+/**
+ * The canonical text of a value. Throws {@link UnstableValue} where it has none.
+ */
+export const canonicalUnsafe = (value: unknown): string => {
+  switch (typeof value) {
+    case "string":
+      return quote(value)
+    case "number":
+      return Object.is(value, -0) ? "-0" : String(value)
+    case "bigint":
+      return `${value}n`
+    case "object":
+      return value === null ? "null" : canonicalObject(value, 0)
+    case "boolean":
+    case "undefined":
+      return String(value)
+    default:
+      throw new UnstableValue(`a ${typeof value} has no stable encoding`)
+  }
+}
+
+const maxDepth = 64
+// What JSON escapes, and surrogates, which only JSON.stringify tells apart from lone ones.
+// oxlint-disable-next-line no-control-regex -- control characters are what it looks for
+const needsEscape = /["\\\u0000-\u001f\ud800-\udfff]/
+
+/**
+ * A text in quotes, as in JSON.
+ */
+export const quote = (text: string): string => needsEscape.test(text) ? JSON.stringify(text) : `"${text}"`
+
+const canonicalAt = (value: unknown, depth: number): string => {
+  if (typeof value !== "object" || value === null) return canonicalUnsafe(value)
+  if (depth > maxDepth) throw new UnstableValue(`a value nested deeper than ${maxDepth} levels has no stable encoding`)
+  return canonicalObject(value, depth)
+}
+
+const canonicalObject = (value: object, depth: number): string => {
+  if (Array.isArray(value)) return `[${Array.from(value, (item) => canonicalAt(item, depth + 1)).join(",")}]`
+  const prototype: unknown = Object.getPrototypeOf(value)
+  if (prototype === Object.prototype || prototype === null) return canonicalRecord(value, depth)
+  if (value instanceof Date) return `Date(${value.getTime()})`
+  if (value instanceof URL) return `URL(${quote(value.href)})`
+  if (value instanceof RegExp) return `RegExp(${quote(value.source)},${quote(value.flags)})`
+  if (value instanceof Uint8Array) return `Bytes(${Array.from(value, hex).join("")})`
+  if (value instanceof Map) {
+    const entries = Array.from(value, ([k, v]) => `${canonicalAt(k, depth + 1)}=>${canonicalAt(v, depth + 1)}`)
+    return `Map(${entries.toSorted().join(",")})`
+  }
+  if (value instanceof Set) {
+    return `Set(${Array.from(value, (item) => canonicalAt(item, depth + 1)).toSorted().join(",")})`
+  }
+  throw new UnstableValue(`an instance of ${nameOf(value)} has no stable encoding`)
+}
+
+const canonicalRecord = (value: object, depth: number): string => {
+  if (Object.getOwnPropertySymbols(value).length > 0) {
+    throw new UnstableValue("a symbol as a key has no stable encoding")
+  }
+  const fields = Object.entries(value).map(([key, item]) => `${quote(key)}:${canonicalAt(item, depth + 1)}`)
+  return `{${fields.toSorted().join(",")}}`
+}
+
+const hex = (byte: number): string => byte.toString(16).padStart(2, "0")
+
+const nameOf = (value: object): string => {
+  const name: unknown = value.constructor?.name
+  return typeof name === "string" && name !== "" ? name : "an anonymous class"
+}
