@@ -1,0 +1,256 @@
+/**
+ * Cached handlers for `HttpRouter`.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServerRequest from "effect/http/HttpServerRequest"
+import type * as HttpServerResponse from "effect/http/HttpServerResponse"
+import type * as Schema from "effect/Schema"
+import * as Scope from "effect/Scope"
+import * as Cached from "./Cached.ts"
+import type * as CacheError from "./CacheError.ts"
+import type * as CachePolicy from "./CachePolicy.ts"
+import { makeCachedFunction } from "./internal/cachedFunction.ts"
+import type { BypassDetail } from "./internal/http/cacheStatus.ts"
+import { serve, serveUncached } from "./internal/http/serve.ts"
+import { makeWhole } from "./internal/http/whole.ts"
+import { ResultCache } from "./ResultCache.ts"
+import type * as Tag from "./Tag.ts"
+
+/**
+ * What the key of a cached handler has besides the input: the value of an effect, or, in one visible word, nothing.
+ *
+ * **Details**
+ *
+ * Without it, a request that carries credentials (`Authorization` or `Cookie`) is neither stored nor answered from the
+ * store.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type VaryBy<V, E, R> = Effect.Effect<V, E, R> | "nothing"
+
+/**
+ * The definition of a handler whose value is cached.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ValueDefinition<
+  F extends Schema.Struct.Fields,
+  S extends Schema.Top,
+  E = never,
+  V extends Cached.KeyPart = undefined,
+  EV = never,
+  RV = never
+> extends Omit<Cached.RouteDefinition<F, S, E, V, EV, RV>, "varyBy"> {
+  readonly varyBy?: VaryBy<V, EV, RV> | undefined
+}
+
+/**
+ * The definition of a handler whose response is cached whole.
+ *
+ * **Details**
+ *
+ * - `deps`: the tags that end it, or a function from the path parameters to them.
+ * - `timeToLive`: default infinite.
+ * - `name`: default method and path.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ResponseDefinition<V extends Cached.KeyPart = undefined, EV = never, RV = never> {
+  readonly name?: string | undefined
+  readonly deps?:
+    | ReadonlyArray<Tag.Input>
+    | ((params: Readonly<Record<string, string | undefined>>) => Iterable<Tag.Input>)
+    | undefined
+  readonly timeToLive?:
+    | CachePolicy.TimeToLive<HttpServerResponse.HttpServerResponse, never, Readonly<Record<string, string | undefined>>>
+    | undefined
+  readonly varyBy?: VaryBy<V, EV, RV> | undefined
+}
+
+type Response = HttpServerResponse.HttpServerResponse
+
+/**
+ * A cached handler for `HttpRouter.add`, in three forms.
+ *
+ * **Details**
+ *
+ * - `cached(fn)` serves a cached function: input from the request, result as JSON.
+ * - `cached(handler, definition)` makes a cached function of a handler that uses the request's services. It gets the
+ *   decoded input and returns a value.
+ * - `cached(handler, deps)` caches the response of any handler whole. The handler gets a request that records which
+ *   headers, cookies and query parameters it reads; they become a part of the key. `deps` are tags, or a
+ *   {@link ResponseDefinition}.
+ *
+ * In the last two, types cannot tell what belongs to one request. There, a request that carries credentials is neither
+ * stored nor answered from the store, unless `varyBy` says what the response depends on.
+ *
+ * **Example** (A response that is cached whole)
+ *
+ * ```ts import.meta.vitest
+ * import { Effect, Layer } from "effect"
+ * import { HttpRouter, HttpServerResponse } from "effect/http"
+ * import { cached, CacheLive } from "effect-cached"
+ *
+ * let rendered = 0
+ * const Page = HttpRouter.add(
+ *   "GET",
+ *   "/page",
+ *   cached(Effect.sync(() => HttpServerResponse.text(`rendered ${++rendered}`)), ["pages"])
+ * )
+ * const { dispose, handler } = HttpRouter.toWebHandler(Page.pipe(Layer.provideMerge(CacheLive)), { disableLogger: true })
+ *
+ * const first = await (await handler(new Request("http://localhost/page"))).text()
+ * const second = await (await handler(new Request("http://localhost/page"))).text()
+ * const pages = [first, second]
+ * pages // => ["rendered 1", "rendered 1"]
+ *
+ * await dispose()
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const cached: {
+  <F extends Schema.Struct.Fields, S extends Schema.Top, E, RV>(
+    self: Cached.Cached<F, S, E, RV>,
+    options?: { readonly headers?: { readonly [K in keyof F]?: string } | undefined }
+  ): Effect.Effect<Response, E | CacheError.CacheError, RV | Cached.RequestServices>
+  <
+    const F extends Schema.Struct.Fields = {},
+    S extends Schema.Top = Schema.Top,
+    E = never,
+    R = never,
+    V extends Cached.KeyPart = undefined,
+    EV = never,
+    RV = never
+  >(
+    handler:
+      & ((input: Cached.Input<F>, varied: V) => Effect.Effect<S["Type"], E, R>)
+      & Cached.KeySound<NoInfer<R>>,
+    definition: ValueDefinition<F, S, NoInfer<E>, V, EV, RV>
+  ): Effect.Effect<
+    Response,
+    E | EV | CacheError.CacheError,
+    Exclude<R, Scope.Scope> | RV | ResultCache | Cached.RequestServices | Cached.SchemaServices<F, S>
+  >
+  <E, R, V extends Cached.KeyPart = undefined, EV = never, RV = never>(
+    handler:
+      | Effect.Effect<Response, E, R>
+      | ((request: HttpServerRequest.HttpServerRequest) => Effect.Effect<Response, E, R>),
+    deps?: ReadonlyArray<Tag.Input> | ResponseDefinition<V, EV, RV>
+  ): Effect.Effect<
+    Response,
+    E | EV | CacheError.CacheError,
+    Exclude<R, Scope.Scope> | RV | ResultCache | Cached.RequestServices
+  >
+} = (first: unknown, second?: unknown): any => {
+  if (Cached.isCached(first)) return Cached.handler(first, second as {})
+  if (isDefinition(second)) return cachedValue(first as Handler, second)
+  const definition = Array.isArray(second) ? { deps: second } : (second ?? {}) as ResponseDefinition
+  const handler = Effect.isEffect(first) ? () => first : first as Handler
+  return cachedResponse(handler as never, definition as ResponseDefinition)
+}
+
+type Handler = (input: any, varied: any) => Effect.Effect<unknown, unknown, any>
+type AnyDefinition = ValueDefinition<Schema.Struct.Fields, Schema.Top, any, any, any, any>
+
+const isDefinition = (u: unknown): u is AnyDefinition => typeof u === "object" && u !== null && "success" in u
+
+type Mounted = Effect.Effect<Response, unknown, any>
+type Route = HttpRouter.Route<unknown, unknown>
+
+// A handler learns from the request where it is mounted and which cache is there. What it makes of that is kept for
+// both, so that it is made once.
+const mounted = (
+  make: (cache: ResultCache["Service"], route: Route) => Effect.Effect<Mounted, CacheError.CacheError>
+): Mounted => {
+  const caches = new WeakMap<object, WeakMap<Route, Mounted>>()
+  return Effect.withFiber((fiber) => {
+    const context = fiber.context as Context.Context<ResultCache | HttpRouter.RouteContext>
+    const cache = Context.getUnsafe(context, ResultCache)
+    const { route } = Context.getUnsafe(context, HttpRouter.RouteContext)
+    const known = caches.get(cache)?.get(route)
+    if (known !== undefined) return known
+    return Effect.flatMap(make(cache, route), (handler) => {
+      const routes = caches.get(cache) ?? new WeakMap<Route, Mounted>()
+      caches.set(cache, routes.set(route, handler))
+      return handler
+    })
+  })
+}
+
+const nameOf = (name: string | undefined, route: Route): string => name ?? `${route.method} ${route.path}`
+
+const cachedValue = (handler: Handler, definition: AnyDefinition): Mounted =>
+  mounted(Effect.fnUntraced(function*(cache, route) {
+    const { headers = {}, name, varyBy } = definition
+    const fn = yield* makeCachedFunction(nameOf(name, route), definition, handler)
+    const served = serve({
+      fn,
+      cache,
+      varyBy: varyBy === "nothing" ? undefined : varyBy,
+      request: (key, encoded, varied, { context }) => ({
+        key,
+        fingerprint: fn.fingerprint,
+        context: withoutRequest(context),
+        compute: fn.compute(key, encoded, varied)
+      })
+    }, headers)
+    return yield* claimed(cache, fn.name, guarded(varyBy, served, serveUncached(fn, varyBy, headers)))
+  }))
+
+const cachedResponse = (
+  handler: (request: HttpServerRequest.HttpServerRequest) => Effect.Effect<Response, unknown, any>,
+  definition: ResponseDefinition<any, unknown, any>
+): Mounted =>
+  mounted(Effect.fnUntraced(function*(cache, route) {
+    const { varyBy } = definition
+    const name = nameOf(definition.name, route)
+    const whole = yield* makeWhole(
+      name,
+      { ...definition, varyBy: varyBy === "nothing" ? undefined : varyBy },
+      handler,
+      cache
+    )
+    return yield* claimed(cache, name, guarded(varyBy, whole.served, whole.uncached))
+  }))
+
+// What a computation runs with: the request's services, without the request.
+const withoutRequest: (context: Context.Context<never>) => Context.Context<never> = Context.omit(
+  Scope.Scope,
+  HttpServerRequest.HttpServerRequest,
+  HttpServerRequest.ParsedSearchParams,
+  HttpRouter.RouteContext
+)
+
+interface Guarded {
+  readonly served: Mounted
+  readonly uncached: (detail: BypassDetail) => Mounted
+}
+
+// Without `varyBy` nobody has said what a response to somebody's credentials depends on.
+const guarded = (varyBy: unknown, served: Mounted, uncached: Guarded["uncached"]): Guarded => ({
+  uncached,
+  served: varyBy !== undefined ? served : Effect.withFiber((fiber) => {
+    const { headers } = Context.getUnsafe(
+      fiber.context as Context.Context<HttpServerRequest.HttpServerRequest>,
+      HttpServerRequest.HttpServerRequest
+    )
+    const hasCredentials = headers["authorization"] !== undefined || headers["cookie"] !== undefined
+    return hasCredentials ? uncached("credentials") : served
+  })
+})
+
+// A handler whose name is taken works, past the cache: two handlers must never get each other's results.
+const claimed = (cache: ResultCache["Service"], name: string, { served, uncached }: Guarded): Effect.Effect<Mounted> =>
+  Effect.match(cache.claim(name, served, undefined), {
+    onSuccess: () => served,
+    onFailure: (error) => Effect.tap(uncached("name-taken"), () => Effect.logWarning(error.message))
+  })

@@ -1,0 +1,23 @@
+/**
+ * A cache for the results of Effect programs and of the HTTP routes that serve them.
+ *
+ * @since 0.1.0
+ */
+export * as Broadcaster from "./Broadcaster.ts"
+export * as ByteStore from "./ByteStore.ts"
+export * as Cached from "./Cached.ts"
+export * as CacheEntry from "./CacheEntry.ts"
+export * as CacheError from "./CacheError.ts"
+export * as CacheEvent from "./CacheEvent.ts"
+export * as CacheMetrics from "./CacheMetrics.ts"
+export * as CachePolicy from "./CachePolicy.ts"
+export * as Codec from "./Codec.ts"
+export * as DependencyGraph from "./DependencyGraph.ts"
+export * as HttpCached from "./HttpCached.ts"
+export { cached } from "./HttpCached.ts"
+export * as MsgPackCodec from "./MsgPackCodec.ts"
+export * as ResultCache from "./ResultCache.ts"
+export { addDeps, CacheLive, clear, invalidate, untracked } from "./ResultCache.ts"
+export * as Store from "./Store.ts"
+export * as Tag from "./Tag.ts"
+export { tag } from "./Tag.ts"

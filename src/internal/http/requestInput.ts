@@ -1,0 +1,59 @@
+/**
+ * The input of a cached route, from a request: path, then query, then mapped headers, then the fields of a JSON body.
+ * Nothing else of the request reaches the key or the function.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import { hasBody } from "effect/http/HttpMethod"
+import * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServerRequest from "effect/http/HttpServerRequest"
+import type * as CacheError from "../../CacheError.ts"
+import type { Encoded } from "../inputKey.ts"
+
+/** Which fields a route has, which of them are lists, and which come from a header. */
+export interface Fields {
+  readonly names: ReadonlyArray<string>
+  readonly lists: ReadonlySet<string>
+  readonly headers: Readonly<Record<string, string | undefined>>
+}
+
+/** Whether the input of a request is complete without its body. */
+export const isBodiless = (request: HttpServerRequest.HttpServerRequest): boolean => !hasBody(request.method as "POST")
+
+/** The values of the declared fields, as the request has them. */
+export const readInput = (
+  { headers, lists, names }: Fields,
+  context: Context.Context<never>,
+  request: HttpServerRequest.HttpServerRequest,
+  body: Encoded
+): Encoded => {
+  const { params } = Context.getUnsafe(context, HttpRouter.RouteContext)
+  const search = Context.getUnsafe(context, HttpServerRequest.ParsedSearchParams)
+  const out: Record<string, unknown> = Object.create(null)
+  for (const name of names) {
+    const header = headers[name]
+    const value = header === undefined ? own(params, name) ?? own(search, name) : own(request.headers, header)
+    if (value !== undefined) out[name] = typeof value === "string" && lists.has(name) ? [value] : value
+    else if (header === undefined && Object.hasOwn(body, name)) out[name] = body[name]
+  }
+  return out
+}
+
+const own = <A>(record: Readonly<Record<string, A>>, name: string): A | undefined =>
+  Object.hasOwn(record, name) ? record[name] : undefined
+
+/** The fields of a JSON body, none where there is no body. Fails with `invalid` for a body that is not a JSON object. */
+export const readBody = (
+  request: HttpServerRequest.HttpServerRequest,
+  invalid: (cause: unknown) => CacheError.CacheError
+): Effect.Effect<Encoded, CacheError.CacheError> =>
+  Effect.flatMap(Effect.mapError(request.text, invalid), (text) => {
+    if (text === "") return Effect.succeed({})
+    return Effect.flatMap(
+      Effect.try({ try: (): unknown => JSON.parse(text), catch: invalid }),
+      (json) =>
+        typeof json === "object" && json !== null && !Array.isArray(json)
+          ? Effect.succeed(json as Encoded)
+          : Effect.fail(invalid(new Error("the body is not a JSON object")))
+    )
+  })
