@@ -10,7 +10,7 @@ import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
 import type * as CacheError from "./CacheError.ts"
-import * as CachePolicy from "./CachePolicy.ts"
+import { size } from "./internal/settings.ts"
 
 /**
  * One thing that a follower of the log learns.
@@ -65,7 +65,7 @@ export class Broadcaster extends Context.Service<Broadcaster, {
 export const makeLocal = Effect.fnUntraced(function*(options?: {
   readonly backlog?: number | undefined
 }): Effect.fn.Return<Broadcaster["Service"], CacheError.CacheError> {
-  const backlog = yield* CachePolicy.size("Broadcaster.backlog", options?.backlog ?? 4096)
+  const backlog = yield* size("Broadcaster.backlog", options?.backlog ?? 4096)
   const clock = yield* Clock.Clock
   const followers = new Set<Queue.Queue<Change>>()
   let last = clock.currentTimeMillisUnsafe() * 1000

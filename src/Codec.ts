@@ -12,6 +12,7 @@ import * as Schema from "effect/Schema"
 import * as CacheEntry from "./CacheEntry.ts"
 import * as CacheError from "./CacheError.ts"
 import { digest } from "./internal/digest.ts"
+import { codecError } from "./internal/errors.ts"
 
 /**
  * The version of the stored form. Entries of another version are misses.
@@ -68,14 +69,14 @@ const toJson = ({ body, createdAt, expiresAt, fingerprint, head, key, position, 
 
 const fromJson = (bytes: Uint8Array): Result.Result<CacheEntry.CacheEntry, CacheError.CacheError> => {
   const text = asText(bytes)
-  if (text === undefined) return Result.fail(CacheError.codec("foreign", "The stored bytes are not text in UTF-8"))
+  if (text === undefined) return Result.fail(codecError("foreign", "The stored bytes are not text in UTF-8"))
   return Result.flatMap(Result.mapError(decodeEnvelope(text), malformed), ({ checksum, entry, version }) => {
     if (version !== formatVersion) {
       const problem = `The stored entry has format version ${version}, this library reads ${formatVersion}`
-      return Result.fail(CacheError.codec("version", problem))
+      return Result.fail(codecError("version", problem))
     }
     if (checksum !== digest(JSON.stringify(entry))) {
-      return Result.fail(CacheError.codec("checksum", "The stored entry does not match its checksum"))
+      return Result.fail(codecError("checksum", "The stored entry does not match its checksum"))
     }
     return Result.map(Result.mapError(decodeFields(entry), malformed), (fields) =>
       new CacheEntry.CacheEntry({
@@ -108,7 +109,7 @@ const decodeFields = Schema.decodeUnknownResult(Schema.Struct({
   expiresAt: Schema.optionalKey(Schema.Finite)
 }))
 
-const malformed = (cause: unknown) => CacheError.codec("malformed", "The stored text is not an entry in JSON", cause)
+const malformed = (cause: unknown) => codecError("malformed", "The stored text is not an entry in JSON", cause)
 
 const asText = (bytes: Uint8Array): string | undefined => {
   try {

@@ -10,8 +10,8 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as CacheError from "./CacheError.ts"
-import * as CachePolicy from "./CachePolicy.ts"
 import { makeMarks } from "./internal/marks.ts"
+import { size } from "./internal/settings.ts"
 
 /**
  * What validity is asked about: an entry, or a computation that may become one.
@@ -83,8 +83,8 @@ export const make = Effect.fnUntraced(function*(options?: {
   readonly maxMarks?: number | undefined
   readonly maxRecent?: number | undefined
 }): Effect.fn.Return<DependencyGraph["Service"], CacheError.CacheError> {
-  const maxMarks = yield* CachePolicy.size("DependencyGraph.maxMarks", options?.maxMarks ?? 100_000)
-  const maxRecent = yield* CachePolicy.size("DependencyGraph.maxRecent", options?.maxRecent ?? 1024)
+  const maxMarks = yield* size("DependencyGraph.maxMarks", options?.maxMarks ?? 100_000)
+  const maxRecent = yield* size("DependencyGraph.maxRecent", options?.maxRecent ?? 1024)
   return DependencyGraph.of(makeMarks(maxMarks, maxRecent))
 })
 

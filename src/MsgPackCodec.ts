@@ -17,8 +17,9 @@ import { Packr } from "msgpackr"
 import { crc32 } from "node:zlib"
 import * as CacheEntry from "./CacheEntry.ts"
 import * as CacheError from "./CacheError.ts"
-import * as CachePolicy from "./CachePolicy.ts"
 import { Codec, formatVersion } from "./Codec.ts"
+import { codecError } from "./internal/errors.ts"
+import { size } from "./internal/settings.ts"
 
 /**
  * MessagePack and LZ4.
@@ -41,8 +42,8 @@ export const layer = (options?: {
   Layer.effect(Codec)(Effect.gen(function*() {
     const compressFrom = options?.compressFrom === Infinity
       ? Infinity
-      : yield* CachePolicy.size("MsgPackCodec.compressFrom", options?.compressFrom ?? 4096)
-    const maxBytes = yield* CachePolicy.size("MsgPackCodec.maxBytes", options?.maxBytes ?? 64 * 1024 * 1024)
+      : yield* size("MsgPackCodec.compressFrom", options?.compressFrom ?? 4096)
+    const maxBytes = yield* size("MsgPackCodec.maxBytes", options?.maxBytes ?? 64 * 1024 * 1024)
     return Codec.of({
       encode: (entry) => Effect.suspend(() => Effect.fromResult(encode(entry, compressFrom, maxBytes))),
       decode: (bytes) => Effect.suspend(() => Effect.fromResult(decode(bytes, maxBytes)))
@@ -144,11 +145,11 @@ const decodeHead = Schema.decodeUnknownSync(Schema.fromJsonString(Schema.Struct(
 const attempt = <A>(f: () => A): Result.Result<A, CacheError.CacheError> =>
   Result.try({
     try: f,
-    catch: (cause) => CacheError.codec("malformed", "The bytes are not an entry", cause)
+    catch: (cause) => codecError("malformed", "The bytes are not an entry", cause)
   })
 
 const refuse = (problem: "truncated" | "foreign" | "version" | "checksum" | "malformed", message: string) =>
-  Result.fail(CacheError.codec(problem, message))
+  Result.fail(codecError(problem, message))
 
 const tooLarge = (length: number, maxBytes: number) =>
-  CacheError.codec("too-large", `An entry of ${length} bytes is larger than the bound of ${maxBytes}`)
+  codecError("too-large", `An entry of ${length} bytes is larger than the bound of ${maxBytes}`)

@@ -20,12 +20,13 @@ import * as CacheEntry from "./CacheEntry.ts"
 import * as CacheError from "./CacheError.ts"
 import * as CacheEvent from "./CacheEvent.ts"
 import * as CacheMetrics from "./CacheMetrics.ts"
-import * as CachePolicy from "./CachePolicy.ts"
 import * as DependencyGraph from "./DependencyGraph.ts"
 import type * as internal from "./internal/answer.ts"
+import { definitionError, recursionError, storeError, tagError, timeoutError } from "./internal/errors.ts"
 import { makeEventBus } from "./internal/eventBus.ts"
 import { CurrentFlight, Flight, type Landing } from "./internal/flight.ts"
 import { follow, makeForget } from "./internal/log.ts"
+import { millis } from "./internal/settings.ts"
 import { functionTag, tagProblem } from "./internal/tagText.ts"
 import * as Store from "./Store.ts"
 import type * as Tag from "./Tag.ts"
@@ -168,7 +169,7 @@ export const make = Effect.fnUntraced(function*(
   const log = yield* Broadcaster.Broadcaster
   const scope = yield* Scope.Scope
   const clock = yield* Clock.Clock
-  const storeTimeout = yield* CachePolicy.millis("ResultCache.storeTimeout", options?.storeTimeout ?? "1 second")
+  const storeTimeout = yield* millis("ResultCache.storeTimeout", options?.storeTimeout ?? "1 second")
   const now = () => clock.currentTimeMillisUnsafe()
   const counts = CacheMetrics.make()
   yield* CacheMetrics.register(counts)
@@ -225,7 +226,7 @@ export const make = Effect.fnUntraced(function*(
       const flight = flights.get(request.key)
       if (flight === undefined || !graph.isValid(flight.landing ?? flight)) return takeOff(request, current, restore)
       if (current?.flight.wouldWaitForItself(request.key, flight) === true) {
-        return Effect.fail(CacheError.recursion(request.key))
+        return Effect.fail(recursionError(request.key))
       }
       tell(CacheEvent.Joined({ key: request.key }))
       return Effect.flatMap(wait(flight, current, restore), (landing) =>
@@ -237,7 +238,7 @@ export const make = Effect.fnUntraced(function*(
   const takeOff = (request: Lookup, current: Current, restore: Restore) =>
     Effect.suspend(() => {
       if (current?.flight.wouldWaitForItself(request.key, undefined) === true) {
-        return Effect.fail(CacheError.recursion(request.key))
+        return Effect.fail(recursionError(request.key))
       }
       const flight = start(request, current?.flight)
       return Effect.map(
@@ -346,7 +347,7 @@ export const make = Effect.fnUntraced(function*(
     const limited = store.remote
       ? Effect.timeoutOrElse(traced(span, key, effect), {
         duration: storeTimeout,
-        orElse: () => Effect.fail(CacheError.timeout(operation, storeTimeout))
+        orElse: () => Effect.fail(timeoutError(operation, storeTimeout))
       })
       : effect
     return Effect.catchCause(limited, (cause) =>
@@ -354,7 +355,7 @@ export const make = Effect.fnUntraced(function*(
         const squashed = Cause.squash(cause)
         const error = squashed instanceof CacheError.CacheError
           ? squashed
-          : CacheError.store(operation === "Store.get" ? "get" : "set", squashed)
+          : storeError(operation === "Store.get" ? "get" : "set", squashed)
         tell(
           error.reason._tag === "CodecError"
             ? CacheEvent.Undecodable({ key, error })
@@ -369,7 +370,7 @@ export const make = Effect.fnUntraced(function*(
       Effect.suspend(() => {
         for (const tag of tags) {
           const problem = tagProblem(tag)
-          if (problem !== undefined) return Effect.fail(CacheError.tag(tag, problem))
+          if (problem !== undefined) return Effect.fail(tagError(tag, problem))
         }
         return tags.length === 0 ? Effect.void : forget(tags)
       }),
@@ -391,7 +392,7 @@ export const make = Effect.fnUntraced(function*(
       const holder = names.get(name)
       if (holder === owner) return
       if (holder !== undefined && holder !== "released") {
-        return yield* CacheError.definition(
+        return yield* definitionError(
           `cached function ${JSON.stringify(name)}`,
           "another cached function has this name, and results are stored under it: give one of them another name"
         )

@@ -14,7 +14,7 @@ import * as Stream from "effect/Stream"
 import { LRUCache } from "lru-cache"
 import * as CacheEntry from "./CacheEntry.ts"
 import type * as CacheError from "./CacheError.ts"
-import * as CachePolicy from "./CachePolicy.ts"
+import { millis, size } from "./internal/settings.ts"
 
 /**
  * What became of an entry that was to be stored: it is kept, or an entry of a later position is kept in its place, or it
@@ -98,9 +98,9 @@ export interface MemoryOptions {
 export const makeMemory = Effect.fnUntraced(function*(
   options?: MemoryOptions
 ): Effect.fn.Return<Store["Service"], CacheError.CacheError, Scope.Scope> {
-  const max = yield* CachePolicy.size("Store.maxEntries", options?.maxEntries ?? 100_000)
-  const maxBytes = yield* CachePolicy.size("Store.maxBytes", options?.maxBytes ?? 64 * 1024 * 1024)
-  const sweepEvery = yield* CachePolicy.millis("Store.sweepEvery", options?.sweepEvery ?? "1 minute")
+  const max = yield* size("Store.maxEntries", options?.maxEntries ?? 100_000)
+  const maxBytes = yield* size("Store.maxBytes", options?.maxBytes ?? 64 * 1024 * 1024)
+  const sweepEvery = yield* millis("Store.sweepEvery", options?.sweepEvery ?? "1 minute")
   const clock = yield* Clock.Clock
   const listeners = new Set<(removal: Removal) => void>()
   const tell = (key: string, cause: Removal["cause"]) => {

@@ -10,6 +10,7 @@ import type * as Brand from "effect/Brand"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as CacheError from "./CacheError.ts"
+import { tagError } from "./internal/errors.ts"
 import { escapeSegment, tagProblem } from "./internal/tagText.ts"
 
 /**
@@ -159,5 +160,5 @@ const oneLine = (text: string): string => text.replace(/[\n{}]+\s*/g, " ")
  */
 export const parse = (text: string): Effect.Effect<Tag, CacheError.CacheError> => {
   const problem = tagProblem(text)
-  return problem === undefined ? Effect.succeed(text as Tag) : Effect.fail(CacheError.tag(text, problem))
+  return problem === undefined ? Effect.succeed(text as Tag) : Effect.fail(tagError(text, problem))
 }

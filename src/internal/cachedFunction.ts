@@ -15,10 +15,12 @@ import * as CachePolicy from "../CachePolicy.ts"
 import type { Answer } from "./answer.ts"
 import { canonicalUnsafe } from "./canonical.ts"
 import { digest } from "./digest.ts"
+import { codecError, definitionError, inputError, resultError } from "./errors.ts"
 import { isFaithful } from "./faithful.ts"
 import type { Flight } from "./flight.ts"
 import { freezeDeep } from "./freeze.ts"
 import { type Encoded, makeInputKey } from "./inputKey.ts"
+import { lifetime } from "./settings.ts"
 import { functionTag, keyTag } from "./tagText.ts"
 
 /** A definition, its types erased. */
@@ -51,9 +53,9 @@ export const makeCachedFunction = Effect.fnUntraced(function*(
 ) {
   const where = `cached function ${JSON.stringify(name)}`
   if (name.length === 0 || name.length > maxNameLength || controlCharacter.test(name)) {
-    return yield* CacheError.definition(where, `a name has 1 to ${maxNameLength} characters and no control characters`)
+    return yield* definitionError(where, `a name has 1 to ${maxNameLength} characters and no control characters`)
   }
-  const lifetime = yield* CachePolicy.lifetime(`${where}, timeToLive`, definition.timeToLive)
+  const millisOf = yield* lifetime(`${where}, timeToLive`, definition.timeToLive)
   const input = makeInputKey(definition.input ?? {})
   const codec = Schema.toCodecJson(definition.success)
   const encodeResult = Schema.encodeUnknownEffect(codec)
@@ -66,58 +68,52 @@ export const makeCachedFunction = Effect.fnUntraced(function*(
   const keyText = (encoded: Encoded): Effect.Effect<string, CacheError.CacheError> =>
     Effect.try({
       try: () => input.ofEncodedUnsafe(encoded),
-      catch: (cause) => CacheError.input(name, cause)
+      catch: (cause) => inputError(name, cause)
     })
 
   const decodeEntry = (entry: CacheEntry.CacheEntry) =>
     Effect.flatMap(
       Effect.try({
         try: (): unknown => JSON.parse(CacheEntry.text(entry)),
-        catch: (cause) =>
-          CacheError.codec("malformed", `The stored result of ${JSON.stringify(name)} is not JSON`, cause)
+        catch: (cause) => codecError("malformed", `The stored result of ${JSON.stringify(name)} is not JSON`, cause)
       }),
       (json) =>
-        Effect.mapError(decodeResult(json), (cause) =>
-          CacheError.codec("malformed", `The stored result of ${JSON.stringify(name)} does not fit its schema`, cause))
+        Effect.mapError(Effect.catchDefect(decodeResult(json), (defect) => Effect.fail(defect)), (cause) =>
+          codecError("malformed", `The stored result of ${JSON.stringify(name)} does not fit its schema`, cause))
     )
 
   const encode = Effect.fnUntraced(function*(value: unknown) {
     const body = JSON.stringify(yield* encodeResult(value))
     if (!faithful && !Equal.equals(yield* decodeResult(JSON.parse(body)), value)) {
-      return yield* CacheError.codec("encode", "in JSON the value looks like another value of the schema")
+      return yield* codecError("encode", "in JSON the value looks like another value of the schema")
     }
     return body
   })
 
+  // Whatever the schema does with the value, even throw, the caller gets the value.
   const produce = (value: unknown, decoded: unknown): Effect.Effect<Computed, never, any> =>
-    Effect.matchEffect(encode(value), {
+    Effect.matchEffect(Effect.catchDefect(encode(value), (defect) => Effect.fail(defect)), {
       onFailure: (cause) =>
         Effect.succeed<Computed>({
           value,
           body: undefined,
           timeToLive: 0,
           rejected: "result",
-          error: CacheError.result(name, cause)
+          error: resultError(name, cause)
         }),
       onSuccess: (body) =>
-        Effect.match(
-          Effect.catchDefect(lifetime(Exit.succeed(value), decoded), (defect) => Effect.fail(broken(defect))),
-          {
-            onFailure: (error): Computed => ({ value, body, timeToLive: 0, rejected: "policy", error }),
-            onSuccess: (timeToLive): Computed => ({ value, body, timeToLive })
-          }
-        )
+        Effect.match(millisOf(Exit.succeed(value), decoded), {
+          onFailure: (error): Computed => ({ value, body, timeToLive: 0, rejected: "policy", error }),
+          onSuccess: (timeToLive): Computed => ({ value, body, timeToLive })
+        })
     })
-
-  const broken = (defect: unknown) =>
-    CacheError.definition(`${where}, timeToLive`, `the function threw ${String(defect)}`)
 
   const addDeps = (flight: Flight, decoded: unknown, varied: unknown) => {
     if (definition.deps === undefined) return
     try {
       for (const tag of definition.deps(decoded, varied)) flight.addTag(tag)
     } catch (defect) {
-      flight.problem ??= CacheError.definition(`${where}, deps`, `the function threw ${String(defect)}`)
+      flight.problem ??= definitionError(`${where}, deps`, `the function threw ${String(defect)}`)
     }
   }
 
@@ -133,13 +129,13 @@ export const makeCachedFunction = Effect.fnUntraced(function*(
     withVariedUnsafe,
     tagOf: (key: string) => keyTag(tag, key.slice(prefix.length)),
     /** The input as its schema encodes it. Fails with a `CacheError` of reason `InputError`. */
-    encodeInput: (value: unknown) => Effect.mapError(input.encode(value), (cause) => CacheError.input(name, cause)),
+    encodeInput: (value: unknown) => Effect.mapError(input.encode(value), (cause) => inputError(name, cause)),
     /** What a lookup computes. */
     compute:
       (key: string, encoded: Encoded, varied: unknown) =>
       (flight: Flight): Effect.Effect<Computed, unknown, Scope.Scope> =>
         Effect.flatMap(
-          Effect.mapError(input.decode(encoded), (cause) => CacheError.input(name, cause)),
+          Effect.mapError(input.decode(encoded), (cause) => inputError(name, cause)),
           (decoded) => {
             flight.addTags([tag, keyTag(tag, key.slice(prefix.length))])
             addDeps(flight, decoded, varied)
@@ -150,7 +146,7 @@ export const makeCachedFunction = Effect.fnUntraced(function*(
     bypass: (decoded: unknown, varied: unknown) => f(decoded, varied),
     encodeBody: (value: unknown) =>
       Effect.map(
-        Effect.mapError(encodeResult(value), (cause) => CacheError.result(name, cause)),
+        Effect.mapError(encodeResult(value), (cause) => resultError(name, cause)),
         (json) => JSON.stringify(json)
       ),
     /**
@@ -186,7 +182,7 @@ const withVariedUnsafe = (key: string, varied: unknown): string =>
 const withVaried = (key: string, varied: unknown): Effect.Effect<string, CacheError.CacheError> =>
   Effect.try({
     try: () => withVariedUnsafe(key, varied),
-    catch: (cause) => CacheError.input(`${key.slice(0, key.indexOf("\t"))}, varyBy`, cause)
+    catch: (cause) => inputError(`${key.slice(0, key.indexOf("\t"))}, varyBy`, cause)
   })
 
 // Schemas as data: what the stored form is, what it decodes to, and what the function was told about its version.

@@ -15,6 +15,7 @@ import type * as Fiber from "effect/Fiber"
 import type * as CacheEntry from "../CacheEntry.ts"
 import * as CacheError from "../CacheError.ts"
 import type * as CacheEvent from "../CacheEvent.ts"
+import { tagError } from "./errors.ts"
 import { tagProblem } from "./tagText.ts"
 
 /** What a flight ended with. */
@@ -66,7 +67,7 @@ export class Flight {
   addTag(tag: string): void {
     const problem = tagProblem(tag)
     if (problem === undefined) this.addTags([tag])
-    else this.problem ??= CacheError.tag(tag, problem)
+    else this.problem ??= tagError(tag, problem)
   }
 
   /** Adds tags that are known to be well-formed. Nothing is added once the computation is over. */

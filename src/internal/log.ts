@@ -9,6 +9,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as CacheError from "../CacheError.ts"
 import * as CacheEvent from "../CacheEvent.ts"
+import { logError } from "./errors.ts"
 import { covers } from "./tagText.ts"
 
 interface Record {
@@ -60,8 +61,8 @@ export const follow = Effect.fnUntraced(function*(log: Log, graph: Graph, tell: 
     return Effect.fail(error)
   }
   yield* session.pipe(
-    Effect.andThen(Effect.fail(CacheError.log("The invalidation log has ended"))),
-    Effect.catchDefect((defect) => Effect.fail(CacheError.log("The invalidation log has failed", defect))),
+    Effect.andThen(Effect.fail(logError("The invalidation log has ended"))),
+    Effect.catchDefect((defect) => Effect.fail(logError("The invalidation log has failed", defect))),
     Effect.catch(failed),
     Effect.retry(Schedule.spaced("1 second")),
     Effect.forkScoped({ startImmediately: true })

@@ -12,6 +12,7 @@ import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
 import * as Broadcaster from "../Broadcaster.ts"
 import * as CacheError from "../CacheError.ts"
+import { logError } from "../internal/errors.ts"
 
 /**
  * The controls.
@@ -52,7 +53,7 @@ export const layer = <E, R>(
     let latch = Latch.makeUnsafe(false)
 
     const append = Effect.fnUntraced(function*(tags: ReadonlyArray<string>) {
-      if (mode === "failing") return yield* CacheError.log("The invalidation log is down")
+      if (mode === "failing") return yield* logError("The invalidation log is down")
       const slow = mode === "slow" ? latch : undefined
       const position = yield* log.append(tags)
       appended.push(tags)
@@ -92,9 +93,7 @@ export const layer = <E, R>(
         }),
         inject: (change) => Effect.sync(() => followers.forEach((queue) => Queue.offerUnsafe(queue, change))),
         disconnect: Effect.sync(() =>
-          followers.forEach((queue) =>
-            Queue.failCauseUnsafe(queue, Cause.fail(CacheError.log("The connection is lost")))
-          )
+          followers.forEach((queue) => Queue.failCauseUnsafe(queue, Cause.fail(logError("The connection is lost"))))
         ),
         appended: Effect.sync(() => [...appended])
       })

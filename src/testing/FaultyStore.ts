@@ -9,6 +9,7 @@ import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import type * as CacheEntry from "../CacheEntry.ts"
 import * as CacheError from "../CacheError.ts"
+import { storeError } from "../internal/errors.ts"
 import * as Store from "../Store.ts"
 
 /**
@@ -61,7 +62,7 @@ export const layer = <E, R>(inner: Layer.Layer<Store.Store, E, R>): Layer.Layer<
           case "healthy":
             return effect
           case "failing":
-            return Effect.fail(CacheError.store(operation, new Error("the store is down")))
+            return Effect.fail(storeError(operation, new Error("the store is down")))
           case "dying":
             return Effect.die(new Error("the store has a bug"))
           case "hanging":

@@ -11,6 +11,7 @@ import type * as CacheEntry from "../../CacheEntry.ts"
 import * as CacheError from "../../CacheError.ts"
 import type { Answer } from "../answer.ts"
 import type { CachedFunction } from "../cachedFunction.ts"
+import { inputError, resultError } from "../errors.ts"
 import type { Encoded } from "../inputKey.ts"
 import * as CacheStatus from "./cacheStatus.ts"
 import type { BypassDetail } from "./cacheStatus.ts"
@@ -60,7 +61,7 @@ export const serve = <L>(
       const served = direct === undefined ? undefined : peek(direct, request, fiber)
       if (served !== undefined) return served
       return Effect.gen(function*() {
-        const decoded = yield* Effect.mapError(input.decodeRequest(values), (cause) => CacheError.input(fn.name, cause))
+        const decoded = yield* Effect.mapError(input.decodeRequest(values), (cause) => inputError(fn.name, cause))
         const encoded = yield* fn.encodeInput(decoded)
         const key = yield* fn.key(encoded, varied)
         const found = key === direct ? undefined : peek(key, request, fiber)
@@ -82,7 +83,7 @@ export const serve = <L>(
     const { entry, exit } = answer
     if (exit !== undefined && Exit.isFailure(exit)) return exit as Exit.Exit<never, unknown>
     // A result that could not be encoded cannot be served either.
-    if (entry === undefined) return Effect.fail(CacheError.result(fn.name, "it has no JSON form"))
+    if (entry === undefined) return Effect.fail(resultError(fn.name, "it has no JSON form"))
     return exit === undefined
       ? respondHit(entry, request, cache.now(), style)
       : respondComputed(entry, answer, request, style)
@@ -95,7 +96,7 @@ export const serve = <L>(
     }
     const body = isBodiless(request)
       ? Effect.succeed(none)
-      : readBody(request, (cause) => CacheError.input(fn.name, cause))
+      : readBody(request, (cause) => inputError(fn.name, cause))
     return Effect.flatMap(
       body,
       (body) =>
@@ -123,10 +124,10 @@ export const serveUncached = (
   > {
     const context = yield* Effect.context<HttpServerRequest.HttpServerRequest>()
     const request = Context.get(context, HttpServerRequest.HttpServerRequest)
-    const body = isBodiless(request) ? none : yield* readBody(request, (cause) => CacheError.input(fn.name, cause))
+    const body = isBodiless(request) ? none : yield* readBody(request, (cause) => inputError(fn.name, cause))
     const varied = varyBy === undefined || varyBy === "nothing" ? undefined : yield* varyBy
     const values = readInput(fields, context, request, body)
-    const decoded = yield* Effect.mapError(fn.input.decodeRequest(values), (cause) => CacheError.input(fn.name, cause))
+    const decoded = yield* Effect.mapError(fn.input.decodeRequest(values), (cause) => inputError(fn.name, cause))
     const json = yield* fn.encodeBody(yield* fn.bypass(decoded, varied))
     return HttpServerResponse.text(json, {
       contentType: "application/json",

@@ -19,7 +19,9 @@ import type * as CacheEvent from "../../CacheEvent.ts"
 import * as CachePolicy from "../../CachePolicy.ts"
 import type { Answer } from "../answer.ts"
 import { canonicalUnsafe } from "../canonical.ts"
+import { definitionError } from "../errors.ts"
 import type { Flight } from "../flight.ts"
+import { lifetime } from "../settings.ts"
 import { functionTag, keyTag } from "../tagText.ts"
 import * as CacheStatus from "./cacheStatus.ts"
 import type { BypassDetail } from "./cacheStatus.ts"
@@ -70,7 +72,7 @@ export const makeWhole = Effect.fnUntraced(function*(
   handler: (request: Request) => Effect.Effect<Response, unknown, any>,
   cache: Cache<Lookup>
 ) {
-  const lifetime = yield* CachePolicy.lifetime(`cached handler ${JSON.stringify(name)}, timeToLive`, timeToLive)
+  const millisOf = yield* lifetime(`cached handler ${JSON.stringify(name)}, timeToLive`, timeToLive)
   const tag = functionTag(name)
   const prefix = `${name}\t`
   const style: Style = { isPrivate: varyBy !== undefined, vary: undefined }
@@ -89,7 +91,7 @@ export const makeWhole = Effect.fnUntraced(function*(
     try {
       for (const dependency of typeof deps === "function" ? deps(params) : deps) flight.addTag(dependency)
     } catch (defect) {
-      flight.problem ??= CacheError.definition(
+      flight.problem ??= definitionError(
         `cached handler ${JSON.stringify(name)}, deps`,
         `threw ${String(defect)}`
       )
@@ -122,7 +124,7 @@ export const makeWhole = Effect.fnUntraced(function*(
             }
             const { body, head } = outcome.storable
             const key = keyOf(base, partsOf(outcome.names, request, context))
-            return Effect.match(lifetime(Exit.succeed(response), params), {
+            return Effect.match(millisOf(Exit.succeed(response), params), {
               onFailure: (error): Computed => ({
                 key,
                 value: response,

@@ -1,0 +1,74 @@
+/**
+ * Makes errors. Each message says what was wrong and where.
+ */
+import * as CacheError from "../CacheError.ts"
+
+/** The error of a store operation that failed. */
+export const storeError = (operation: CacheError.StoreError["operation"], cause: unknown): CacheError.CacheError =>
+  new CacheError.CacheError({
+    reason: new CacheError.StoreError({ operation, message: `Store.${operation} failed: ${describe(cause)}`, cause })
+  })
+
+/** The error of bytes or an entry that a codec refused. */
+export const codecError = (
+  problem: CacheError.CodecError["problem"],
+  message: string,
+  cause?: unknown
+): CacheError.CacheError =>
+  new CacheError.CacheError({ reason: new CacheError.CodecError({ problem, message, cause }) })
+
+/** The error of an invalidation log that failed. */
+export const logError = (message: string, cause?: unknown): CacheError.CacheError =>
+  new CacheError.CacheError({ reason: new CacheError.LogError({ message, cause }) })
+
+/** The error of a malformed tag. */
+export const tagError = (tag: string, problem: string): CacheError.CacheError =>
+  new CacheError.CacheError({
+    reason: new CacheError.TagError({ tag, message: `Tag ${JSON.stringify(shorten(tag))} is malformed: ${problem}` })
+  })
+
+/** The error of an input that cannot be used. */
+export const inputError = (name: string, cause: unknown): CacheError.CacheError =>
+  new CacheError.CacheError({
+    reason: new CacheError.InputError({
+      function: name,
+      message: `The input of ${JSON.stringify(name)} cannot be used: ${describe(cause)}`,
+      cause
+    })
+  })
+
+/** The error of a result that does not fit its schema. */
+export const resultError = (name: string, cause: unknown): CacheError.CacheError =>
+  new CacheError.CacheError({
+    reason: new CacheError.ResultError({
+      function: name,
+      message: `The result of ${JSON.stringify(name)} does not fit its \`success\` schema: ${describe(cause)}`,
+      cause
+    })
+  })
+
+/** The error of a computation that waits for itself. */
+export const recursionError = (key: string): CacheError.CacheError =>
+  new CacheError.CacheError({
+    reason: new CacheError.RecursionError({
+      key,
+      message: `The computation of ${JSON.stringify(key)} asks for its own result: it would wait for itself forever`
+    })
+  })
+
+/** The error of an unusable option or definition. */
+export const definitionError = (where: string, problem: string): CacheError.CacheError =>
+  new CacheError.CacheError({ reason: new CacheError.DefinitionError({ where, message: `${where}: ${problem}` }) })
+
+/** The error of something that took too long. */
+export const timeoutError = (operation: string, millis: number): CacheError.CacheError =>
+  new CacheError.CacheError({
+    reason: new CacheError.TimeoutError({
+      operation,
+      message: `${operation} took longer than its limit of ${millis} ms`
+    })
+  })
+
+const describe = (cause: unknown): string => cause instanceof Error ? cause.message : String(cause)
+
+const shorten = (text: string): string => text.length > 300 ? `${text.slice(0, 300)}…` : text
