@@ -10,6 +10,7 @@ import type * as CacheError from "./CacheError.ts"
  * Why a value that was computed is not stored.
  *
  * - `invalidated`: something it depends on changed while it was computed
+ * - `superseded`: a computation that was started later stands in its place
  * - `no-lifetime`: its time to live is zero
  * - `too-large`: it alone is larger than the store may be
  * - `tag`: one of its tags is malformed
@@ -20,7 +21,15 @@ import type * as CacheError from "./CacheError.ts"
  * @category models
  * @since 0.1.0
  */
-export type RejectedReason = "invalidated" | "no-lifetime" | "too-large" | "tag" | "result" | "response" | "policy"
+export type RejectedReason =
+  | "invalidated"
+  | "superseded"
+  | "no-lifetime"
+  | "too-large"
+  | "tag"
+  | "result"
+  | "response"
+  | "policy"
 
 /**
  * Everything that can happen in a cache.

@@ -320,12 +320,14 @@ export const make = Effect.fnUntraced(function*(
     }
     if (entry === undefined || rejected !== undefined) return reject(rejected ?? "result", error)
     if (flight.problem !== undefined) return reject("tag", flight.problem)
+    // By identity, because a computation that was started after this one may have the same position.
+    if (flights.get(request.key) !== flight) return reject("superseded", undefined)
     if (!graph.isValid(entry)) return reject("invalidated", undefined)
     if (expiresAt <= createdAt) return reject("no-lifetime", undefined)
     // A store outside this process is not waited for. The flight stays until it has answered, for those who come.
     if (store.remote) flight.land(settled(flight, computed, entry, undefined))
     const result = yield* guarded(key, "effect-cached.store", "Store.set", store.set(entry))
-    if (result === "too-large") return reject("too-large", undefined)
+    if (result === "too-large" || result === "superseded") return reject(result, undefined)
     if (result === "stored") tell(CacheEvent.Stored({ key, tags, expiresAt }))
     flight.land(settled(flight, computed, entry, undefined))
   })
@@ -477,7 +479,7 @@ export const layerMemory = (
   options?: Options & Store.MemoryOptions
 ): Layer.Layer<ResultCache, CacheError.CacheError> =>
   layer(options).pipe(
-    Layer.provide([Store.layerMemory(options), DependencyGraph.layer(), Broadcaster.layerLocal()])
+    Layer.provide([Store.layerMemory(options), DependencyGraph.layer(), Broadcaster.layerLocal])
   )
 
 /**

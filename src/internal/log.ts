@@ -3,13 +3,9 @@
  */
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import * as Latch from "effect/Latch"
-import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
-import * as CacheError from "../CacheError.ts"
+import type * as CacheError from "../CacheError.ts"
 import * as CacheEvent from "../CacheEvent.ts"
-import { logError } from "./errors.ts"
 import { covers } from "./tagText.ts"
 
 interface Record {
@@ -24,51 +20,40 @@ interface Graph {
   readonly hold: (tags: ReadonlyArray<string>) => { readonly release: () => void }
 }
 
+type Change =
+  | { readonly _tag: "Record" } & Record
+  | { readonly _tag: "Gap" | "Heartbeat"; readonly position: number }
+  | { readonly _tag: "Lost"; readonly error: CacheError.CacheError }
+
 interface Log {
   readonly append: (tags: ReadonlyArray<string>) => Effect.Effect<number, CacheError.CacheError>
-  readonly changes: Stream.Stream<
-    | { readonly _tag: "Record" } & Record
-    | { readonly _tag: "Gap" | "Heartbeat"; readonly position: number },
-    CacheError.CacheError
-  >
+  readonly follow: (follower: (change: Change) => void) => Effect.Effect<void, never, Scope.Scope>
 }
 
 type Tell = (event: CacheEvent.CacheEvent) => void
 
-/**
- * Keeps the graph up to date until the scope closes. Returns once the graph knows where its knowledge begins, or that
- * the log cannot be followed now: then nothing is valid until it can.
- */
-export const follow = Effect.fnUntraced(function*(log: Log, graph: Graph, tell: Tell) {
-  const ready = Latch.makeUnsafe()
+/** Keeps the graph up to date until the scope closes. */
+export const follow = (log: Log, graph: Graph, tell: Tell): Effect.Effect<void, never, Scope.Scope> => {
   let state: "starting" | "following" | "lost" = "starting"
-  const session = Stream.runForEach(log.changes, (change) =>
-    Effect.sync(() => {
-      if (change._tag === "Record") graph.apply(change)
-      if (change._tag === "Gap") {
+  return log.follow((change) => {
+    switch (change._tag) {
+      case "Record":
+        return graph.apply(change)
+      case "Gap":
         graph.gap(change.position)
         if (state === "following") tell(CacheEvent.LogGap({ position: change.position }))
         if (state === "lost") tell(CacheEvent.CaughtUp({ position: change.position }))
         state = "following"
-      }
-      ready.openUnsafe()
-    }))
-  const failed = (error: CacheError.CacheError) => {
-    graph.lose()
-    state = "lost"
-    tell(CacheEvent.LogFailed({ error }))
-    ready.openUnsafe()
-    return Effect.fail(error)
-  }
-  yield* session.pipe(
-    Effect.andThen(Effect.fail(logError("The invalidation log has ended"))),
-    Effect.catchDefect((defect) => Effect.fail(logError("The invalidation log has failed", defect))),
-    Effect.catch(failed),
-    Effect.retry(Schedule.spaced("1 second")),
-    Effect.forkScoped({ startImmediately: true })
-  )
-  yield* ready.await
-})
+        return
+      case "Lost":
+        graph.lose()
+        state = "lost"
+        return tell(CacheEvent.LogFailed({ error: change.error }))
+      case "Heartbeat":
+        return
+    }
+  })
+}
 
 const maxUntaken = 10_000
 
@@ -109,7 +94,7 @@ export const makeForget = (log: Log, graph: Graph, scope: Scope.Scope, tell: Tel
       return Effect.matchCauseEffect(log.append(tags), {
         onSuccess: (position) =>
           Effect.sync(() => {
-            graph.apply({ tags, position })
+            // The graph has been told by the log.
             release()
             taken(tags)
             tell(CacheEvent.Invalidated({ tags, position }))

@@ -105,6 +105,6 @@ export const layerWith = (options?: ResultCache.Options) =>
  * @since 0.1.0
  */
 export const layer: Layer.Layer<ResultCache.ResultCache | CacheTest> = layerWith().pipe(
-  Layer.provide([Store.layerMemory(), DependencyGraph.layer(), Broadcaster.layerLocal()]),
+  Layer.provide([Store.layerMemory(), DependencyGraph.layer(), Broadcaster.layerLocal]),
   Layer.orDie
 )

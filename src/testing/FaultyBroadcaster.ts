@@ -3,15 +3,11 @@
  *
  * @since 0.1.0
  */
-import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
-import * as Queue from "effect/Queue"
-import * as Stream from "effect/Stream"
 import * as Broadcaster from "../Broadcaster.ts"
-import * as CacheError from "../CacheError.ts"
 import { logError } from "../internal/errors.ts"
 
 /**
@@ -23,15 +19,13 @@ import { logError } from "../internal/errors.ts"
 export class FaultyBroadcaster extends Context.Service<FaultyBroadcaster, {
   /**
    * What happens to appends that start from now on: `healthy` leaves them alone, `failing` fails them and takes no
-   * record, `slow` takes the record but answers only after `release`.
+   * record, `slow` takes the record only after `release`.
    */
   readonly become: (mode: "healthy" | "failing" | "slow") => Effect.Effect<void>
   /** Lets all appends that are slow answer. */
   readonly release: Effect.Effect<void>
-  /** Shows a change to the followers that the log itself did not make: a gap, a record of someone else, a duplicate. */
+  /** Tells the followers a change that the log itself did not make: a gap, a duplicate, that the log is lost. */
   readonly inject: (change: Broadcaster.Change) => Effect.Effect<void>
-  /** Ends the changes of all followers, as a lost connection does. They have to follow anew. */
-  readonly disconnect: Effect.Effect<void>
   /** The tags of the records that were appended, one list for each. */
   readonly appended: Effect.Effect<ReadonlyArray<ReadonlyArray<string>>>
 }>()("effect-cached/testing/FaultyBroadcaster") {}
@@ -48,36 +42,29 @@ export const layer = <E, R>(
   Layer.effectContext(Effect.gen(function*() {
     const log = Context.get(yield* Layer.build(Layer.fresh(inner)), Broadcaster.Broadcaster)
     const appended: Array<ReadonlyArray<string>> = []
-    const followers = new Set<Queue.Queue<Broadcaster.Change, CacheError.CacheError>>()
+    const followers = new Set<(change: Broadcaster.Change) => void>()
     let mode: "healthy" | "failing" | "slow" = "healthy"
     let latch = Latch.makeUnsafe(false)
 
     const append = Effect.fnUntraced(function*(tags: ReadonlyArray<string>) {
       if (mode === "failing") return yield* logError("The invalidation log is down")
       const slow = mode === "slow" ? latch : undefined
+      if (slow !== undefined) yield* slow.await
       const position = yield* log.append(tags)
       appended.push(tags)
-      if (slow !== undefined) yield* slow.await
       return position
     })
 
-    const follow = Effect.acquireRelease(
-      Effect.map(Queue.unbounded<Broadcaster.Change, CacheError.CacheError>(), (queue) => {
-        followers.add(queue)
-        return queue
-      }),
-      (queue) => {
-        followers.delete(queue)
-        return Queue.shutdown(queue)
-      }
-    )
-
     const faulty = Broadcaster.Broadcaster.of({
       append,
-      changes: Stream.unwrap(Effect.map(follow, (queue) =>
-        Stream.merge(log.changes, Stream.fromQueue(queue), {
-          haltStrategy: "either"
-        })))
+      follow: (follower) =>
+        Effect.andThen(
+          Effect.acquireRelease(
+            Effect.sync(() => followers.add(follower)),
+            () => Effect.sync(() => followers.delete(follower))
+          ),
+          log.follow(follower)
+        )
     })
 
     return Context.make(Broadcaster.Broadcaster, faulty).pipe(Context.add(
@@ -91,10 +78,7 @@ export const layer = <E, R>(
           latch.openUnsafe()
           latch = Latch.makeUnsafe(false)
         }),
-        inject: (change) => Effect.sync(() => followers.forEach((queue) => Queue.offerUnsafe(queue, change))),
-        disconnect: Effect.sync(() =>
-          followers.forEach((queue) => Queue.failCauseUnsafe(queue, Cause.fail(logError("The connection is lost"))))
-        ),
+        inject: (change) => Effect.sync(() => followers.forEach((follower) => follower(change))),
         appended: Effect.sync(() => [...appended])
       })
     ))
