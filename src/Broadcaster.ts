@@ -60,6 +60,23 @@ export class Broadcaster extends Context.Service<Broadcaster, {
 /**
  * Makes a log that lives and dies with this process.
  *
+ * **Example** (A record reaches a follower before `append` returns)
+ *
+ * ```ts import.meta.vitest
+ * import { Effect } from "effect"
+ * import { Broadcaster } from "effect-cached"
+ *
+ * const program = Effect.gen(function*() {
+ *   const log = yield* Broadcaster.makeLocal
+ *   const seen: Array<string> = []
+ *   yield* log.follow((change) => seen.push(change._tag))
+ *   yield* log.append(["user:7"])
+ *   return seen
+ * })
+ *
+ * await Effect.runPromise(Effect.scoped(program)) // => ["Gap", "Record"]
+ * ```
+ *
  * @category constructors
  * @since 0.1.0
  */
@@ -87,6 +104,34 @@ export const makeLocal: Effect.Effect<Broadcaster["Service"]> = Effect.map(Clock
 /**
  * A log that lives and dies with this process: entries do not outlive it. Caches that are given the same one hear of each
  * other's invalidations.
+ *
+ * **Example** (Two caches, one log)
+ *
+ * ```ts import.meta.vitest
+ * import { Effect, Layer, Schema } from "effect"
+ * import { Broadcaster, Cached, DependencyGraph, ResultCache, Store } from "effect-cached"
+ *
+ * // A cache with a store and a graph of its own.
+ * const cache = Layer.fresh(
+ *   ResultCache.layer().pipe(Layer.provide([Store.layerMemory(), DependencyGraph.layer()]))
+ * )
+ *
+ * const program = Effect.gen(function*() {
+ *   const here = yield* Layer.build(cache)
+ *   const there = yield* Layer.build(cache)
+ *   let computed = 0
+ *   const counter = yield* Cached.make(
+ *     "counter",
+ *     { success: Schema.Number, deps: () => ["counter"] },
+ *     () => Effect.sync(() => ++computed)
+ *   ).pipe(Effect.provide(here))
+ *   yield* counter()
+ *   yield* ResultCache.invalidate("counter").pipe(Effect.provide(there))
+ *   return yield* counter()
+ * })
+ *
+ * await Effect.runPromise(Effect.scoped(program).pipe(Effect.provide(Broadcaster.layerLocal))) // => 2
+ * ```
  *
  * @category layers
  * @since 0.1.0

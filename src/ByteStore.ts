@@ -19,6 +19,33 @@ import * as Store from "./Store.ts"
  * Use when many results are large and compress well: every typed hit decodes, and the memory is a fraction of what live
  * values take. Options and errors as for `Store.layerMemory`; the size of an entry is that of its bytes.
  *
+ * **Example** (A cache that keeps bytes)
+ *
+ * ```ts import.meta.vitest
+ * import { Effect, Layer, Schema } from "effect"
+ * import { Broadcaster, ByteStore, Cached, DependencyGraph, MsgPackCodec, ResultCache } from "effect-cached"
+ *
+ * const cache = ResultCache.layer().pipe(
+ *   Layer.provide([ByteStore.layerMemory().pipe(Layer.provide(MsgPackCodec.layer())), DependencyGraph.layer(), Broadcaster.layerLocal])
+ * )
+ *
+ * const program = Effect.gen(function*() {
+ *   let computed = 0
+ *   const squares = yield* Cached.make(
+ *     "squares",
+ *     { input: { upTo: Schema.Number }, success: Schema.Array(Schema.Number) },
+ *     ({ upTo }) => Effect.sync(() => {
+ *       computed++
+ *       return Array.from({ length: upTo }, (_, n) => n * n)
+ *     })
+ *   )
+ *   yield* squares({ upTo: 3 })
+ *   return [yield* squares({ upTo: 3 }), computed]
+ * }).pipe(Effect.provide(cache))
+ *
+ * await Effect.runPromise(program) // => [[0, 1, 4], 1]
+ * ```
+ *
  * @category layers
  * @since 0.1.0
  */

@@ -94,6 +94,17 @@ export const {
 /**
  * Matches an event by its tag, exhaustively.
  *
+ * **Example** (One line for each event)
+ *
+ * ```ts import.meta.vitest
+ * import { CacheEvent } from "effect-cached"
+ *
+ * const describe = (event: CacheEvent.CacheEvent): string =>
+ *   event._tag === "Rejected" ? `${event.key} was not stored: ${event.reason}` : event._tag
+ *
+ * describe(CacheEvent.Rejected({ key: "user", reason: "too-large", error: undefined })) // => "user was not stored: too-large"
+ * ```
+ *
  * @category pattern matching
  * @since 0.1.0
  */

@@ -161,7 +161,13 @@ export interface Cached<
  */
 export type Arguments<F extends Schema.Struct.Fields> = {} extends Input<F> ? [input?: Input<F>] : [input: Input<F>]
 
-const TypeId: unique symbol = Symbol.for("effect-cached/Cached") as never
+/**
+ * Where a cached function keeps what its routes are made of.
+ *
+ * @category type ids
+ * @since 0.1.0
+ */
+export const TypeId = "~effect-cached/Cached"
 
 interface Internals<out RV> {
   readonly fn: CachedFunction
@@ -304,17 +310,7 @@ const assemble = <RV>({ cache, fn, request, varyBy }: Internals<RV>): Cached<any
 
 const noInput = {}
 
-/**
- * The handler of a cached function: its input comes from the request, its result is the body of the response.
- *
- * @category HTTP
- * @since 0.1.0
- */
-export const handler = <F extends Schema.Struct.Fields, S extends Schema.Top, E, RV>(
-  self: Cached<F, S, E, RV>,
-  options?: { readonly headers?: { readonly [K in keyof F]?: string } | undefined }
-): Effect.Effect<HttpServerResponse.HttpServerResponse, E | CacheError.CacheError, RV | RequestServices> =>
-  serve(self[TypeId], options?.headers ?? {}) as Effect.Effect<HttpServerResponse.HttpServerResponse, E, RV>
+type Handler<E, R> = Effect.Effect<HttpServerResponse.HttpServerResponse, E | CacheError.CacheError, R>
 
 /**
  * Whether a value is a cached function.
@@ -393,5 +389,5 @@ export const route = <
   Layer.effectDiscard(Effect.gen(function*() {
     const cached = yield* make<F, S, E, R, V, EV, RV>(definition.name ?? `${method} ${path}`, definition, f)
     const router = yield* HttpRouter.HttpRouter
-    yield* router.add(method, path, handler(cached, definition))
+    yield* router.add(method, path, serve(cached[TypeId], definition.headers ?? {}) as Handler<E | EV, RV>)
   }))

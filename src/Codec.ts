@@ -42,6 +42,31 @@ export class Codec extends Context.Service<Codec, {
  * Entries as JSON in UTF-8, for people and tools that read a store. Slower and larger than `MsgPackCodec`; all of an
  * entry is covered by a SHA-256.
  *
+ * **Example** (There and back)
+ *
+ * ```ts import.meta.vitest
+ * import { Effect } from "effect"
+ * import { CacheEntry, Codec } from "effect-cached"
+ *
+ * const program = Effect.gen(function*() {
+ *   const codec = yield* Codec.Codec
+ *   const bytes = yield* codec.encode({
+ *     key: "user\t{\"id\":7}",
+ *     fingerprint: "f",
+ *     body: "{\"name\":\"Ada\"}",
+ *     head: undefined,
+ *     tags: ["user:7"],
+ *     position: 1,
+ *     createdAt: 0,
+ *     expiresAt: Infinity
+ *   })
+ *   const entry = yield* codec.decode(bytes)
+ *   return [CacheEntry.text(entry), entry.tags]
+ * }).pipe(Effect.provide(Codec.layerJson))
+ *
+ * await Effect.runPromise(program) // => ["{\"name\":\"Ada\"}", ["user:7"]]
+ * ```
+ *
  * @category layers
  * @since 0.1.0
  */

@@ -76,6 +76,24 @@ export class DependencyGraph extends Context.Service<DependencyGraph, {
  *
  * Fails with a `CacheError` of reason `DefinitionError` for a bound that is not a whole number of at least one.
  *
+ * **Example** (The one rule)
+ *
+ * ```ts import.meta.vitest
+ * import { Effect } from "effect"
+ * import { DependencyGraph } from "effect-cached"
+ *
+ * const program = Effect.gen(function*() {
+ *   const graph = yield* DependencyGraph.make()
+ *   graph.gap(100)
+ *   const entry = { tags: ["user:7:orders"], position: 105, revision: -1 }
+ *   const before = graph.isValid(entry)
+ *   graph.apply({ tags: ["user:7"], position: 110 })
+ *   return [before, graph.isValid(entry)]
+ * })
+ *
+ * await Effect.runPromise(program) // => [true, false]
+ * ```
+ *
  * @category constructors
  * @since 0.1.0
  */
@@ -90,6 +108,24 @@ export const make = Effect.fnUntraced(function*(options?: {
 
 /**
  * A graph of its own for each cache. Options and errors as for {@link make}.
+ *
+ * **Example** (A small memory of what was invalidated)
+ *
+ * ```ts import.meta.vitest
+ * import { Effect } from "effect"
+ * import { DependencyGraph } from "effect-cached"
+ *
+ * const program = Effect.gen(function*() {
+ *   const graph = yield* DependencyGraph.DependencyGraph
+ *   graph.gap(1)
+ *   graph.apply({ tags: ["a"], position: 2 })
+ *   graph.apply({ tags: ["b"], position: 3 })
+ *   // The record of "a" was forgotten: whatever is older than it is no longer valid.
+ *   return graph.floor()
+ * }).pipe(Effect.provide(DependencyGraph.layer({ maxMarks: 1 })))
+ *
+ * await Effect.runPromise(program) // => 2
+ * ```
  *
  * @category layers
  * @since 0.1.0

@@ -151,11 +151,15 @@ export const cached: {
     Exclude<R, Scope.Scope> | RV | ResultCache | Cached.RequestServices
   >
 } = (first: unknown, second?: unknown): any => {
-  if (Cached.isCached(first)) return Cached.handler(first, second as {})
+  if (Cached.isCached(first)) return serve(first[Cached.TypeId], (second as ServeOptions | undefined)?.headers ?? {})
   if (isDefinition(second)) return cachedValue(first as Handler, second)
   const definition = Array.isArray(second) ? { deps: second } : (second ?? {}) as ResponseDefinition
   const handler = Effect.isEffect(first) ? () => first : first as Handler
   return cachedResponse(handler as never, definition as ResponseDefinition)
+}
+
+interface ServeOptions {
+  readonly headers?: Readonly<Record<string, string | undefined>> | undefined
 }
 
 type Handler = (input: any, varied: any) => Effect.Effect<unknown, unknown, any>

@@ -32,6 +32,31 @@ import { size } from "./internal/settings.ts"
  *
  * Fails with a `CacheError` of reason `DefinitionError` for a bound that is not a whole number of at least one.
  *
+ * **Example** (There and back)
+ *
+ * ```ts import.meta.vitest
+ * import { Effect } from "effect"
+ * import { CacheEntry, Codec, MsgPackCodec } from "effect-cached"
+ *
+ * const program = Effect.gen(function*() {
+ *   const codec = yield* Codec.Codec
+ *   const bytes = yield* codec.encode({
+ *     key: "user\t{\"id\":7}",
+ *     fingerprint: "f",
+ *     body: "{\"name\":\"Ada\"}",
+ *     head: undefined,
+ *     tags: ["user:7"],
+ *     position: 1,
+ *     createdAt: 0,
+ *     expiresAt: Infinity
+ *   })
+ *   const entry = yield* codec.decode(bytes)
+ *   return [CacheEntry.text(entry), entry.tags]
+ * }).pipe(Effect.provide(MsgPackCodec.layer({ compressFrom: 1024 })))
+ *
+ * await Effect.runPromise(program) // => ["{\"name\":\"Ada\"}", ["user:7"]]
+ * ```
+ *
  * @category layers
  * @since 0.1.0
  */

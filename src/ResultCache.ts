@@ -19,13 +19,14 @@ import * as Broadcaster from "./Broadcaster.ts"
 import * as CacheEntry from "./CacheEntry.ts"
 import * as CacheError from "./CacheError.ts"
 import * as CacheEvent from "./CacheEvent.ts"
-import * as CacheMetrics from "./CacheMetrics.ts"
+import type * as CacheMetrics from "./CacheMetrics.ts"
 import * as DependencyGraph from "./DependencyGraph.ts"
 import type * as internal from "./internal/answer.ts"
 import { definitionError, recursionError, storeError, tagError, timeoutError } from "./internal/errors.ts"
 import { makeEventBus } from "./internal/eventBus.ts"
 import { CurrentFlight, Flight, type Landing } from "./internal/flight.ts"
 import { follow, makeForget } from "./internal/log.ts"
+import { makeCounts, registerCounts } from "./internal/metrics.ts"
 import { millis } from "./internal/settings.ts"
 import { functionTag, tagProblem } from "./internal/tagText.ts"
 import * as Store from "./Store.ts"
@@ -154,6 +155,27 @@ export interface Options {
 /**
  * Makes a result cache from its services.
  *
+ * **Example** (A cache without a layer)
+ *
+ * ```ts import.meta.vitest
+ * import { Effect, Layer, Schema } from "effect"
+ * import { Broadcaster, Cached, DependencyGraph, ResultCache, Store } from "effect-cached"
+ *
+ * const services = Layer.mergeAll(Store.layerMemory(), DependencyGraph.layer(), Broadcaster.layerLocal)
+ *
+ * const program = Effect.gen(function*() {
+ *   const cache = yield* ResultCache.make()
+ *   const one = yield* Cached.make("one", { success: Schema.Number }, () => Effect.succeed(1)).pipe(
+ *     Effect.provideService(ResultCache.ResultCache, cache)
+ *   )
+ *   yield* one()
+ *   yield* one()
+ *   return (yield* cache.counts).Hit
+ * })
+ *
+ * await Effect.runPromise(Effect.scoped(program).pipe(Effect.provide(services))) // => 1
+ * ```
+ *
  * @category constructors
  * @since 0.1.0
  */
@@ -171,8 +193,8 @@ export const make = Effect.fnUntraced(function*(
   const clock = yield* Clock.Clock
   const storeTimeout = yield* millis("ResultCache.storeTimeout", options?.storeTimeout ?? "1 second")
   const now = () => clock.currentTimeMillisUnsafe()
-  const counts = CacheMetrics.make()
-  yield* CacheMetrics.register(counts)
+  const counts = makeCounts()
+  yield* registerCounts(counts)
   const { events, tell, tellHit } = yield* makeEventBus(counts, options?.onEvent, now)
   yield* store.onRemoval(({ cause, key }) =>
     tell(cause === "evicted" ? CacheEvent.Evicted({ key }) : CacheEvent.Expired({ key }))
@@ -437,6 +459,33 @@ const traced = <A, E, R>(name: string, key: string, effect: Effect.Effect<A, E, 
 /**
  * The cache over services of one's own choice.
  *
+ * **Example** (The embedded cache, put together by hand)
+ *
+ * ```ts import.meta.vitest
+ * import { Effect, Layer, Schema } from "effect"
+ * import { Broadcaster, Cached, DependencyGraph, ResultCache, Store } from "effect-cached"
+ *
+ * const cache = ResultCache.layer().pipe(
+ *   Layer.provide([Store.layerMemory(), DependencyGraph.layer(), Broadcaster.layerLocal])
+ * )
+ *
+ * const program = Effect.gen(function*() {
+ *   let computed = 0
+ *   const squares = yield* Cached.make(
+ *     "squares",
+ *     { input: { upTo: Schema.Number }, success: Schema.Array(Schema.Number) },
+ *     ({ upTo }) => Effect.sync(() => {
+ *       computed++
+ *       return Array.from({ length: upTo }, (_, n) => n * n)
+ *     })
+ *   )
+ *   yield* squares({ upTo: 3 })
+ *   return [yield* squares({ upTo: 3 }), computed]
+ * }).pipe(Effect.provide(cache))
+ *
+ * await Effect.runPromise(program) // => [[0, 1, 4], 1]
+ * ```
+ *
  * @category layers
  * @since 0.1.0
  */
@@ -485,6 +534,20 @@ export const layerMemory = (
 /**
  * The embedded cache with its defaults: what applications provide, and exchange for `CacheTest` in tests.
  *
+ * **Example** (Provide it once)
+ *
+ * ```ts import.meta.vitest
+ * import { Effect, Schema } from "effect"
+ * import { Cached, CacheLive } from "effect-cached"
+ *
+ * const program = Effect.gen(function*() {
+ *   const now = yield* Cached.make("now", { success: Schema.Date }, () => Effect.succeed(new Date(0)))
+ *   return (yield* now()).getTime()
+ * }).pipe(Effect.provide(CacheLive))
+ *
+ * await Effect.runPromise(program) // => 0
+ * ```
+ *
  * @category layers
  * @since 0.1.0
  */
@@ -530,6 +593,23 @@ export const invalidate = (
 
 /**
  * Ends every entry of the cache. Computations that run meanwhile are not retained.
+ *
+ * **Example** (Everything is computed anew)
+ *
+ * ```ts import.meta.vitest
+ * import { Effect, Schema } from "effect"
+ * import { Cached, CacheLive, clear } from "effect-cached"
+ *
+ * const program = Effect.gen(function*() {
+ *   let computed = 0
+ *   const count = yield* Cached.make("count", { success: Schema.Number }, () => Effect.sync(() => ++computed))
+ *   yield* count()
+ *   yield* clear
+ *   return yield* count()
+ * }).pipe(Effect.provide(CacheLive))
+ *
+ * await Effect.runPromise(program) // => 2
+ * ```
  *
  * @category operations
  * @since 0.1.0
@@ -579,6 +659,29 @@ export const addDeps = (...tags: ReadonlyArray<Tag.Input>): Effect.Effect<void> 
 /**
  * Runs an effect without making the cached values that it reads dependencies of the computation that runs: neither
  * their tags nor their lifetimes are taken over.
+ *
+ * **Example** (A report that may show an old name)
+ *
+ * ```ts import.meta.vitest
+ * import { Effect, Schema } from "effect"
+ * import { Cached, CacheLive, invalidate, untracked } from "effect-cached"
+ *
+ * const program = Effect.gen(function*() {
+ *   let name = "Ada"
+ *   const user = yield* Cached.make(
+ *     "user",
+ *     { success: Schema.String, deps: () => ["user"] },
+ *     () => Effect.sync(() => name)
+ *   )
+ *   const report = yield* Cached.make("report", { success: Schema.String }, () => untracked(Effect.orDie(user())))
+ *   yield* report()
+ *   name = "Grace"
+ *   yield* invalidate("user")
+ *   return [yield* user(), yield* report()]
+ * }).pipe(Effect.provide(CacheLive))
+ *
+ * await Effect.runPromise(program) // => ["Grace", "Ada"]
+ * ```
  *
  * @category operations
  * @since 0.1.0

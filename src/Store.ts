@@ -92,6 +92,36 @@ export interface MemoryOptions {
  * Fails with a `CacheError` of reason `DefinitionError` for a bound that is not a whole number of at least one, or an
  * unusable duration.
  *
+ * **Example** (The least recently used goes first)
+ *
+ * ```ts import.meta.vitest
+ * import { Effect } from "effect"
+ * import { CacheEntry, Store } from "effect-cached"
+ *
+ * const entry = (key: string) =>
+ *   new CacheEntry.CacheEntry({
+ *     key,
+ *     fingerprint: "f",
+ *     body: "1",
+ *     head: undefined,
+ *     tags: [],
+ *     position: 1,
+ *     createdAt: 0,
+ *     expiresAt: Infinity
+ *   })
+ *
+ * const program = Effect.gen(function*() {
+ *   const store = yield* Store.makeMemory({ maxEntries: 2 })
+ *   yield* store.set(entry("a"))
+ *   yield* store.set(entry("b"))
+ *   store.peek("a")
+ *   yield* store.set(entry("c"))
+ *   return ["a", "b", "c"].filter((key) => store.peek(key) !== undefined)
+ * })
+ *
+ * await Effect.runPromise(Effect.scoped(program)) // => ["a", "c"]
+ * ```
+ *
  * @category constructors
  * @since 0.1.0
  */
@@ -159,6 +189,33 @@ export const makeMemory = Effect.fnUntraced(function*(
 /**
  * A store that keeps entries as live values in this process. Options and errors as for {@link makeMemory}.
  *
+ * **Example** (A bound of 10 MB)
+ *
+ * ```ts import.meta.vitest
+ * import { Effect, Layer, Schema } from "effect"
+ * import { Broadcaster, Cached, DependencyGraph, ResultCache, Store } from "effect-cached"
+ *
+ * const cache = ResultCache.layer().pipe(
+ *   Layer.provide([Store.layerMemory({ maxBytes: 10_000_000 }), DependencyGraph.layer(), Broadcaster.layerLocal])
+ * )
+ *
+ * const program = Effect.gen(function*() {
+ *   let computed = 0
+ *   const squares = yield* Cached.make(
+ *     "squares",
+ *     { input: { upTo: Schema.Number }, success: Schema.Array(Schema.Number) },
+ *     ({ upTo }) => Effect.sync(() => {
+ *       computed++
+ *       return Array.from({ length: upTo }, (_, n) => n * n)
+ *     })
+ *   )
+ *   yield* squares({ upTo: 3 })
+ *   return [yield* squares({ upTo: 3 }), computed]
+ * }).pipe(Effect.provide(cache))
+ *
+ * await Effect.runPromise(program) // => [[0, 1, 4], 1]
+ * ```
+ *
  * @category layers
  * @since 0.1.0
  */
@@ -171,6 +228,36 @@ export const layerMemory = (options?: MemoryOptions): Layer.Layer<Store, CacheEr
  * **Details**
  *
  * Reads go to `near` first, and what is found in `far` is copied to `near`. Writes and removals go to both.
+ *
+ * **Example** (Live values in front of bytes)
+ *
+ * ```ts import.meta.vitest
+ * import { Effect, Layer, Schema } from "effect"
+ * import { Broadcaster, ByteStore, Cached, DependencyGraph, MsgPackCodec, ResultCache, Store } from "effect-cached"
+ *
+ * const cache = ResultCache.layer().pipe(
+ *   Layer.provide([Store.layerTiered({
+ *     near: Store.layerMemory({ maxEntries: 1000 }),
+ *     far: ByteStore.layerMemory({ maxBytes: 256 * 1024 * 1024 }).pipe(Layer.provide(MsgPackCodec.layer()))
+ *   }), DependencyGraph.layer(), Broadcaster.layerLocal])
+ * )
+ *
+ * const program = Effect.gen(function*() {
+ *   let computed = 0
+ *   const squares = yield* Cached.make(
+ *     "squares",
+ *     { input: { upTo: Schema.Number }, success: Schema.Array(Schema.Number) },
+ *     ({ upTo }) => Effect.sync(() => {
+ *       computed++
+ *       return Array.from({ length: upTo }, (_, n) => n * n)
+ *     })
+ *   )
+ *   yield* squares({ upTo: 3 })
+ *   return [yield* squares({ upTo: 3 }), computed]
+ * }).pipe(Effect.provide(cache))
+ *
+ * await Effect.runPromise(program) // => [[0, 1, 4], 1]
+ * ```
  *
  * @category layers
  * @since 0.1.0

@@ -48,7 +48,9 @@ const toModule = ({ code, file, line }: Example): string => {
     const match = assertion.exec(text)
     return match === null
       ? text
-      : `${match[1]}check(${match[2]!.replace(/;$/, "")}, ${match[3]}, ${JSON.stringify(`${file}:${line + index + 1}`)})`
+      : `${match[1]}check(${match[2]!.replace(/;$/, "")}, ${match[3]}, ${
+        JSON.stringify(`${file}:${line + index + 1}`)
+      })`
   })
   return `const check: (actual: unknown, expected: unknown, where: string) => void = (globalThis as any).checkExample\n${
     lines.join("\n")
@@ -79,10 +81,14 @@ describe("examples in the documentation", () => {
       .filter((file) => !file.includes("internal") && !file.endsWith("index.ts"))
       .flatMap((file) => {
         const text = fs.readFileSync(path.join(root, file), "utf8")
-        return Array.from(text.matchAll(/^export const (\w+)\b/gm), (match) => ({ file, name: match[1]!, at: match.index }))
+        return Array.from(
+          text.matchAll(/^export const (\w+)\b/gm),
+          (match) => ({ file, name: match[1]!, at: match.index })
+        )
           .filter(({ at }) => {
             const comment = text.slice(text.lastIndexOf("/**", at), at)
-            return !comment.includes("import.meta.vitest") && !/@category (schemas|models|accessors|guards|metrics|registration)/.test(comment)
+            return !comment.includes("import.meta.vitest") &&
+              !/@category (schemas|models|accessors|guards|type ids)/.test(comment)
           })
           .map(({ name }) => `${file}: ${name}`)
       })

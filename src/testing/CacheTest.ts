@@ -62,6 +62,30 @@ const make = () => {
 /**
  * A recording cache over services of one's own choice: over fakes, to see what a cache makes of their faults.
  *
+ * **Example** (A cache whose store is down)
+ *
+ * ```ts import.meta.vitest
+ * import { Effect, Layer, Schema } from "effect"
+ * import { Broadcaster, Cached, DependencyGraph, Store } from "effect-cached"
+ * import { CacheTest, FaultyStore } from "effect-cached/testing"
+ *
+ * const layer = CacheTest.layerWith().pipe(
+ *   Layer.provideMerge(FaultyStore.layer(Store.layerMemory())),
+ *   Layer.provide([DependencyGraph.layer(), Broadcaster.layerLocal])
+ * )
+ *
+ * const program = Effect.gen(function*() {
+ *   const store = yield* FaultyStore.FaultyStore
+ *   const answer = yield* Cached.make("answer", { success: Schema.Number }, () => Effect.succeed(42))
+ *   yield* store.become("failing")
+ *   const value = yield* answer()
+ *   const events = yield* (yield* CacheTest.CacheTest).events
+ *   return [value, events.map((event) => event._tag)]
+ * }).pipe(Effect.provide(layer))
+ *
+ * await Effect.runPromise(program) // => [42, ["StoreFailed", "Miss", "StoreFailed"]]
+ * ```
+ *
  * @category layers
  * @since 0.1.0
  */

@@ -33,6 +33,24 @@ export class FaultyBroadcaster extends Context.Service<FaultyBroadcaster, {
 /**
  * Puts faults between a cache and its log.
  *
+ * **Example** (A log that takes no record)
+ *
+ * ```ts import.meta.vitest
+ * import { Effect, Result } from "effect"
+ * import { Broadcaster } from "effect-cached"
+ * import { FaultyBroadcaster } from "effect-cached/testing"
+ *
+ * const program = Effect.gen(function*() {
+ *   const log = yield* Broadcaster.Broadcaster
+ *   const faults = yield* FaultyBroadcaster.FaultyBroadcaster
+ *   yield* faults.become("failing")
+ *   const appended = yield* Effect.result(log.append(["user:7"]))
+ *   return [Result.isFailure(appended), yield* faults.appended]
+ * }).pipe(Effect.provide(FaultyBroadcaster.layer(Broadcaster.layerLocal)))
+ *
+ * await Effect.runPromise(program) // => [true, []]
+ * ```
+ *
  * @category layers
  * @since 0.1.0
  */

@@ -41,6 +41,26 @@ export class FaultyStore extends Context.Service<FaultyStore, {
  * Puts faults between a cache and its store. What the store holds is only seen through `get`, as if it were in another
  * process.
  *
+ * **Example** (A store that fails and recovers)
+ *
+ * ```ts import.meta.vitest
+ * import { Effect, Result } from "effect"
+ * import { Store } from "effect-cached"
+ * import { FaultyStore } from "effect-cached/testing"
+ *
+ * const program = Effect.gen(function*() {
+ *   const store = yield* Store.Store
+ *   const faults = yield* FaultyStore.FaultyStore
+ *   yield* faults.become("failing")
+ *   const down = yield* Effect.result(store.get("key"))
+ *   yield* faults.become("healthy")
+ *   const up = yield* Effect.result(store.get("key"))
+ *   return [Result.isFailure(down), Result.isSuccess(up)]
+ * }).pipe(Effect.provide(FaultyStore.layer(Store.layerMemory())))
+ *
+ * await Effect.runPromise(program) // => [true, true]
+ * ```
+ *
  * @category layers
  * @since 0.1.0
  */
