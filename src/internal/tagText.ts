@@ -17,7 +17,7 @@ const plainSegment = /^[\w.-]+$/
  */
 export const tagProblem = (text: string): string | undefined => {
   if (text.length === 0) return "it is empty"
-  const interpolation = /\{([^}]*)\}/.exec(text)
+  const interpolation = /\{(the value of [^}]*)\}/.exec(text)
   if (interpolation !== null) return interpolation[1]!
   if (text.length > maxTagBytes) return `it has ${text.length} bytes, the most is ${maxTagBytes}`
   if (text.startsWith(":")) return "it starts with ':'"
