@@ -67,8 +67,8 @@ export class CacheEntry implements Stored {
   /** The validator of `body` (RFC 9110, section 8.8.3), once it was asked for. */
   etag: string | undefined = undefined
 
-  /** The response last sent for a hit, and the second of the entry's age in which it is exact. */
-  served: { readonly age: number; readonly response: Exit.Exit<HttpServerResponse.HttpServerResponse> } | undefined =
+  /** The response last sent for a hit, the second of the entry's age in which it is exact, and what it was made for. */
+  served: { readonly age: number; readonly style: object; readonly response: Exit.Exit<HttpServerResponse.HttpServerResponse> } | undefined =
     undefined
 
   constructor(stored: Stored) {

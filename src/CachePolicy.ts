@@ -11,8 +11,8 @@ import type * as Exit from "effect/Exit"
  *
  * **Details**
  *
- * `Duration.infinity` lives until it is invalidated or evicted; zero is computed for everyone who asks at once and not
- * stored.
+ * `Duration.infinity` lives until it is invalidated or evicted; zero is computed once for all who ask at the same time,
+ * and not stored.
  *
  * @category models
  * @since 0.1.0

@@ -73,9 +73,9 @@ export type KeyPart =
  *
  * - `input`: the fields of the input. They are the key: a computation is given what the key was made of, decoded, and
  *   nothing else. Default: no input.
- * - `success`: how the result is encoded, stored, decoded and served. Whoever asks gets a decoded copy that cannot be
- *   changed, on a hit as on a miss.
- * - `deps`: the tags that end the result. More can be added with `addDeps`.
+ * - `success`: how the result is encoded, stored, decoded and served. Whoever asks gets a decoded copy, on a hit as on a
+ *   miss: a frozen one, or one of their own where it holds dates, maps or bytes.
+ * - `deps`: the tags that end the result, from the input. What depends on more than that adds tags with `addDeps`.
  * - `timeToLive`: default infinite.
  * - `varyBy`: what else the result depends on, a current user for instance. It is evaluated for each call, is a part of the
  *   key, and is handed to the function after the input.
@@ -95,7 +95,7 @@ export interface Definition<
 > {
   readonly input?: F | undefined
   readonly success: S
-  readonly deps?: ((input: Input<F>, varied: V) => Iterable<Tag.Input>) | undefined
+  readonly deps?: ((input: Input<F>) => Iterable<Tag.Input>) | undefined
   readonly timeToLive?: CachePolicy.TimeToLive<S["Type"], E, Input<F>> | undefined
   readonly varyBy?: Effect.Effect<V, EV, RV> | undefined
   readonly version?: string | undefined
@@ -145,7 +145,7 @@ export interface Cached<
 > {
   (...input: Arguments<F>): Effect.Effect<S["Type"], E | CacheError.CacheError, RV>
   readonly [TypeId]: Internals<RV>
-  /** Computes the result anew, stores it and returns it; who asks meanwhile waits for it. */
+  /** Computes the result anew, stores it and returns it. Who asks meanwhile gets what is stored, or waits for it. */
   readonly refresh: (...input: Arguments<F>) => Effect.Effect<S["Type"], E | CacheError.CacheError, RV>
   /** Ends the entry of one input, here and wherever the log is followed. */
   readonly forget: (...input: Arguments<F>) => Effect.Effect<void, CacheError.CacheError, RV>
@@ -245,11 +245,11 @@ export const make = <
 > =>
   Effect.gen(function*() {
     const cache = yield* ResultCache
-    const fn = yield* makeCachedFunction(name, definition, f)
     const context = yield* Effect.context<Scope.Scope>()
-    yield* cache.claim(name, fn, Context.getOrUndefined(context, Scope.Scope))
     // The computation's services: taken now, and nothing from whoever calls. A caller's span becomes the parent of ours.
     const captured = Context.omit(Scope.Scope)(context)
+    const fn = yield* makeCachedFunction(name, definition, f, captured)
+    yield* cache.claim(name, fn, Context.getOrUndefined(context, Scope.Scope))
     const request: Internals<RV>["request"] = (key, encoded, varied, fiber) => {
       const span = Context.getOrUndefined(fiber.context, Tracer.ParentSpan)
       return {
@@ -290,14 +290,16 @@ const assemble = <RV>({ cache, fn, request, varyBy }: Internals<RV>): Cached<any
     Effect.flatMap(keyOf(value), ({ encoded, key, varied }) =>
       Effect.withFiber((fiber) => {
         const lookup = { ...request(key, encoded, varied, fiber), fresh }
-        return Effect.flatMap(cache.lookup(lookup), (answer) => resultOf(lookup, answer))
+        return Effect.flatMap(cache.lookup(lookup), (answer) => resultOf(lookup, answer, false))
       }))
 
-  const resultOf = (lookup: Lookup, answer: Answer): Effect.Effect<unknown, unknown, any> =>
+  // A stored entry that cannot be decoded is looked up once more, together with all who found the same; if the store
+  // still has it, it is computed past the store.
+  const resultOf = (lookup: Lookup, answer: Answer, repeated: boolean): Effect.Effect<unknown, unknown, any> =>
     fn.resultOf(answer, (entry, error) =>
       Effect.andThen(
         cache.discard(entry, error),
-        Effect.flatMap(cache.lookup({ ...lookup, fresh: true }), (fresh) => resultOf(lookup, fresh))
+        Effect.flatMap(cache.lookup({ ...lookup, fresh: repeated }), (next) => resultOf(lookup, next, true))
       ))
 
   return Object.assign(call as Cached<any, any, unknown, any>, {
@@ -326,7 +328,7 @@ export const isCached = (u: unknown): u is Cached<any, any, unknown, unknown> =>
  *
  * **Details**
  *
- * The input comes from the path, the query, mapped headers and the fields of a JSON body, in this order. What is not
+ * Mapped fields come from their header, all others from the path, the query, or the fields of a JSON body. What is not
  * declared reaches neither the key nor the function. An input that does not fit its schema is a 400 response with the
  * schema's message. `HEAD` shares the entries of `GET`. Hits carry `Age`, `ETag` and `Cache-Status` (RFC 9211), and
  * `If-None-Match` is answered with 304.

@@ -27,8 +27,9 @@ export const formatVersion = 1
  *
  * **Details**
  *
- * Whatever bytes are given, `decode` either returns the very entry that `encode` was given, or fails with a `CacheError`
- * of reason `CodecError`: it never throws, never returns another entry, and never allocates more than its bound.
+ * Whatever bytes are given, `decode` either returns the entry that `encode` was given, or fails with a `CacheError` of
+ * reason `CodecError`: it never throws and never returns another entry. Only the form of the body may differ, a text or
+ * its bytes in UTF-8.
  *
  * @category services
  * @since 0.1.0
@@ -73,7 +74,11 @@ export class Codec extends Context.Service<Codec, {
 export const layerJson: Layer.Layer<Codec> = Layer.sync(Codec)(() =>
   Codec.of({
     encode: (entry) => Effect.sync(() => textEncoder.encode(toJson(entry))),
-    decode: (bytes) => Effect.fromResult(fromJson(bytes))
+    // Deeply nested text overflows the stack of what parses it.
+    decode: (bytes) =>
+      Effect.suspend(() => Effect.fromResult(fromJson(bytes))).pipe(
+        Effect.catchDefect((defect) => Effect.fail(malformed(defect)))
+      )
   })
 )
 

@@ -28,6 +28,17 @@ export interface Subject {
 }
 
 /**
+ * A computation that runs or has ended: what others who ask for the same may be given, if nothing came in between.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Started extends Subject {
+  /** The revision when it started. */
+  readonly since: number
+}
+
+/**
  * The service.
  *
  * **Details**
@@ -43,7 +54,15 @@ export class DependencyGraph extends Context.Service<DependencyGraph, {
    * since the subject was last found valid and the tags and ancestors that it carries.
    */
   readonly isValid: (subject: Subject) => boolean
-  /** The position of the newest record that was applied: what a computation that starts now is stamped with. */
+  /**
+   * Whether nothing that is known to have been invalidated, or is held, since a computation started affects it. Other than
+   * validity this does not ask whether the log can be followed, nor for holds that are older than the computation: who
+   * asks now may share it all the same.
+   */
+  readonly isUntouched: (started: Started) => boolean
+  /** Grows with every change of what is known. */
+  readonly revision: () => number
+  /** The position of the newest record or gap that was applied: what a computation that starts now is stamped with. */
   readonly position: () => number
   /** The lowest position about which everything is known; `Infinity` while nothing is. */
   readonly floor: () => number

@@ -195,7 +195,7 @@ const nameOf = (name: string | undefined, route: Route): string => name ?? `${ro
 const cachedValue = (handler: Handler, definition: AnyDefinition): Mounted =>
   mounted(Effect.fnUntraced(function*(cache, route) {
     const { headers = {}, name, varyBy } = definition
-    const fn = yield* makeCachedFunction(nameOf(name, route), definition, handler)
+    const fn = yield* makeCachedFunction(nameOf(name, route), definition, handler, Context.empty())
     const served = serve({
       fn,
       cache,

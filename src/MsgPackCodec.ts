@@ -85,12 +85,16 @@ const encode = (
   compressFrom: number,
   maxBytes: number
 ): Result.Result<Uint8Array, CacheError.CacheError> => {
+  const texts = [key, fingerprint, head === undefined ? "" : JSON.stringify(head), tags.join("\n")] as const
+  if (!(texts.every((text) => text.isWellFormed()) && (typeof body !== "string" || body.isWellFormed()))) {
+    return refuse("encode", `Entry ${JSON.stringify(key)} has a text with half a surrogate pair, which UTF-8 lacks`)
+  }
   const payload = packr.pack([
-    key,
-    fingerprint,
+    texts[0],
+    texts[1],
     typeof body === "string" ? Buffer.from(body) : body,
-    head === undefined ? "" : JSON.stringify(head),
-    tags.join("\n"),
+    texts[2],
+    texts[3],
     position,
     createdAt,
     expiresAt
@@ -129,7 +133,10 @@ const decode = (input: Uint8Array, maxBytes: number): Result.Result<CacheEntry.C
   if (content.length < 4 || content.readUInt32LE(0) !== length || length > content.length * 255) {
     return refuse("malformed", `${content.length} bytes cannot be the compressed form of ${length}`)
   }
-  return Result.flatMap(attempt(() => uncompressSync(content)), unpack)
+  return Result.flatMap(
+    attempt(() => uncompressSync(content)),
+    (payload) => payload.length === length ? unpack(payload) : refuse("malformed", "Wrong length")
+  )
 }
 
 const unpack = (payload: Uint8Array): Result.Result<CacheEntry.CacheEntry, CacheError.CacheError> =>
@@ -173,7 +180,7 @@ const attempt = <A>(f: () => A): Result.Result<A, CacheError.CacheError> =>
     catch: (cause) => codecError("malformed", "The bytes are not an entry", cause)
   })
 
-const refuse = (problem: "truncated" | "foreign" | "version" | "checksum" | "malformed", message: string) =>
+const refuse = (problem: CacheError.CodecError["problem"], message: string) =>
   Result.fail(codecError(problem, message))
 
 const tooLarge = (length: number, maxBytes: number) =>

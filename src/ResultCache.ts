@@ -80,7 +80,7 @@ export interface Lookup {
  *
  * `how`: `hit`, it was held or found in the store; `miss`, this call started the computation; `joined`, it waited for
  * one that ran already. `exit` is how the computation ended, `undefined` for a hit. `entry` is there for a hit, and for
- * a computed value that could be encoded, stored or not; `rejected` says why not.
+ * a computed value that could be encoded; `rejected` says why it was not stored, `stored` that it is known to be.
  *
  * @category models
  * @since 0.1.0
@@ -101,8 +101,7 @@ export type Answer = internal.Answer
 export class ResultCache extends Context.Service<ResultCache, {
   /**
    * Ends every entry that carries one of the tags or anything below it, as one record in the log. Once it succeeds, no
-   * reader of this process gets a value that was computed before, nor will other processes beyond their staleness
-   * bound. Fails with a `CacheError` of reason `TagError` for a malformed tag, before anything is invalidated, and of
+   * reader of this process gets a value that was computed before. Fails with a `CacheError` of reason `TagError` for a malformed tag, before anything is invalidated, and of
    * reason `LogError` when the log did not take the record: then the tags stay invalid in this process.
    */
   readonly invalidate: (tags: ReadonlyArray<Tag.Input>) => Effect.Effect<void, CacheError.CacheError>
@@ -117,7 +116,11 @@ export class ResultCache extends Context.Service<ResultCache, {
   readonly peek: (key: string, fingerprint: string) => CacheEntry.CacheEntry | undefined
   /** Counts a hit on an entry that was peeked, and adds it to what the computation of this fiber has read. */
   readonly took: (entry: CacheEntry.CacheEntry, fiber: Fiber.Fiber<unknown, unknown>) => void
-  /** Answers from the store, from a computation that runs, or from one that is started. Never fails by itself. */
+  /**
+   * Answers from the store, from a computation that runs, or from one that is started. Failures of the computation are
+   * in the answer; fails itself with a `CacheError` of reason `RecursionError` where a computation asks for its own
+   * result.
+   */
   readonly lookup: (lookup: Lookup) => Effect.Effect<Answer, CacheError.CacheError>
   /** Reports that a stored entry could not be used, and removes it. */
   readonly discard: (entry: CacheEntry.CacheEntry, error: CacheError.CacheError) => Effect.Effect<void>
@@ -215,7 +218,7 @@ export const make = Effect.fnUntraced(function*(
 
   const took = (entry: CacheEntry.CacheEntry, fiber: Fiber.Fiber<unknown, unknown>): void => {
     const current = Context.getOrUndefined(fiber.context, CurrentFlight)
-    if (current !== undefined && current.tracked) current.flight.addRead(entry.tags, entry.expiresAt)
+    if (current !== undefined && current.tracked) current.flight.addRead(entry.tags, entry.expiresAt, undefined)
     tellHit(entry.key)
   }
 
@@ -243,19 +246,27 @@ export const make = Effect.fnUntraced(function*(
       const entry = peek(request.key, request.fingerprint)
       if (entry !== undefined) {
         tellHit(entry.key)
-        return Effect.succeed(answer("hit", landed(entry), current))
+        return Effect.succeed(answer("hit", landed(entry, graph.revision()), current))
       }
       const flight = flights.get(request.key)
-      if (flight === undefined || !graph.isValid(flight.landing ?? flight)) return takeOff(request, current, restore)
+      if (flight === undefined || !mayJoin(flight)) return takeOff(request, current, restore)
       if (current?.flight.wouldWaitForItself(request.key, flight) === true) {
         return Effect.fail(recursionError(request.key))
       }
       tell(CacheEvent.Joined({ key: request.key }))
       return Effect.flatMap(wait(flight, current, restore), (landing) =>
-        mayRepeat && !graph.isValid(landing)
+        mayRepeat && !graph.isUntouched(landing)
           ? attempt(request, current, restore, false)
           : Effect.succeed(answer("joined", landing, current)))
     })
+
+  // A flight that has landed may still be storing what it has.
+  const mayJoin = (flight: Flight): boolean => {
+    const { landing } = flight
+    return landing === undefined
+      ? graph.isUntouched(flight)
+      : graph.isUntouched(landing) && (landing.entry === undefined || landing.entry.expiresAt > now())
+  }
 
   const takeOff = (request: Lookup, current: Current, restore: Restore) =>
     Effect.suspend(() => {
@@ -271,9 +282,13 @@ export const make = Effect.fnUntraced(function*(
 
   const answer = (how: Answer["how"], landing: Landing, current: Current): Answer => {
     if (current !== undefined && current.tracked) {
-      current.flight.addRead(landing.tags, landing.entry?.expiresAt ?? Infinity)
+      const { entry, exit, problem, tags } = landing
+      // A value without an entry has no lifetime that could be taken over: what is made of it is not stored either.
+      const expiresAt = entry?.expiresAt ?? (exit !== undefined && Exit.isSuccess(exit) ? 0 : Infinity)
+      current.flight.addRead(tags, expiresAt, problem)
     }
-    return { how, exit: landing.exit, entry: landing.entry, rejected: landing.rejected }
+    const { entry, exit, rejected, stored } = landing
+    return { how, exit, entry, rejected, stored }
   }
 
   const wait = (flight: Flight, current: Current, restore: Restore): Effect.Effect<Landing> => {
@@ -297,14 +312,14 @@ export const make = Effect.fnUntraced(function*(
 
   // Registered, started and observed in one step: from here on the flight lands and leaves the map, whatever happens.
   const start = (request: Lookup, parent: Flight | undefined): Flight => {
-    const flight = new Flight(request.key, graph.position(), parent)
+    const flight = new Flight(request.key, graph.position(), graph.revision(), parent)
     flights.set(request.key, flight)
     const context = Context.add(request.context, CurrentFlight, { flight, tracked: true })
     // A computation starts on its caller's stack. Deep recursion over keys goes on from a fresh one.
     const run = flight.depth % 16 === 15 ? Effect.andThen(Effect.yieldNow, fly(flight, request)) : fly(flight, request)
     flight.fiber = Effect.runForkWith(context)(run)
     flight.fiber.addObserver((exit) => {
-      flight.land(settled(flight, exit, undefined, undefined))
+      flight.land(settled(flight, exit, undefined, undefined, false))
       retire(flight)
     })
     Fiber.runIn(flight.fiber, scope)
@@ -314,13 +329,13 @@ export const make = Effect.fnUntraced(function*(
   const fly = Effect.fnUntraced(function*(flight: Flight, request: Lookup) {
     if (store.remote && request.fresh !== true) {
       const found = yield* ask(request)
-      if (found !== undefined) return flight.land(landed(found))
+      if (found !== undefined) return flight.land(landed(found, flight.since))
     }
     tell(CacheEvent.Miss({ key: request.key }))
     const exit = yield* Effect.exit(
       traced("effect-cached.compute", request.key, Effect.scoped(request.compute(flight)))
     )
-    if (Exit.isFailure(exit)) return flight.land(settled(flight, exit, undefined, undefined))
+    if (Exit.isFailure(exit)) return flight.land(settled(flight, exit, undefined, undefined, false))
     const { body, error, head, key = request.key, rejected, timeToLive, value } = exit.value
     const computed = Exit.succeed(value)
     const { position, tags } = flight
@@ -338,7 +353,7 @@ export const make = Effect.fnUntraced(function*(
     })
     const reject = (reason: CacheEvent.RejectedReason, error: CacheError.CacheError | undefined) => {
       tell(CacheEvent.Rejected({ key, reason, error }))
-      flight.land(settled(flight, computed, entry, reason))
+      flight.land(settled(flight, computed, entry, reason, false))
     }
     if (entry === undefined || rejected !== undefined) return reject(rejected ?? "result", error)
     if (flight.problem !== undefined) return reject("tag", flight.problem)
@@ -347,15 +362,15 @@ export const make = Effect.fnUntraced(function*(
     if (!graph.isValid(entry)) return reject("invalidated", undefined)
     if (expiresAt <= createdAt) return reject("no-lifetime", undefined)
     // A store outside this process is not waited for. The flight stays until it has answered, for those who come.
-    if (store.remote) flight.land(settled(flight, computed, entry, undefined))
-    const result = yield* guarded(key, "effect-cached.store", "Store.set", store.set(entry))
+    if (store.remote) flight.land(settled(flight, computed, entry, undefined, false))
+    const result = yield* guarded(key, "set", store.set(entry))
     if (result === "too-large" || result === "superseded") return reject(result, undefined)
     if (result === "stored") tell(CacheEvent.Stored({ key, tags, expiresAt }))
-    flight.land(settled(flight, computed, entry, undefined))
+    flight.land(settled(flight, computed, entry, undefined, result === "stored"))
   })
 
   const ask = (request: Lookup): Effect.Effect<CacheEntry.CacheEntry | undefined> =>
-    Effect.map(guarded(request.key, "effect-cached.load", "Store.get", store.get(request.key)), (entry) => {
+    Effect.map(guarded(request.key, "get", store.get(request.key)), (entry) => {
       if (entry === undefined || entry.key !== request.key || !mayServe(entry, request.fingerprint)) return undefined
       tellHit(request.key)
       return entry
@@ -364,22 +379,19 @@ export const make = Effect.fnUntraced(function*(
   // What a store does wrong is reported, and is otherwise the same as nothing found or nothing stored.
   const guarded = <A>(
     key: string,
-    span: string,
-    operation: string,
+    operation: CacheError.StoreError["operation"],
     effect: Effect.Effect<A, CacheError.CacheError>
   ): Effect.Effect<A | undefined> => {
     const limited = store.remote
-      ? Effect.timeoutOrElse(traced(span, key, effect), {
+      ? Effect.timeoutOrElse(traced(`effect-cached.${operation}`, key, effect), {
         duration: storeTimeout,
-        orElse: () => Effect.fail(timeoutError(operation, storeTimeout))
+        orElse: () => Effect.fail(timeoutError(`Store.${operation}`, storeTimeout))
       })
       : effect
     return Effect.catchCause(limited, (cause) =>
       Effect.sync(() => {
         const squashed = Cause.squash(cause)
-        const error = squashed instanceof CacheError.CacheError
-          ? squashed
-          : storeError(operation === "Store.get" ? "get" : "set", squashed)
+        const error = squashed instanceof CacheError.CacheError ? squashed : storeError(operation, squashed)
         tell(
           error.reason._tag === "CodecError"
             ? CacheEvent.Undecodable({ key, error })
@@ -398,10 +410,7 @@ export const make = Effect.fnUntraced(function*(
         }
         return tags.length === 0 ? Effect.void : forget(tags)
       }),
-    clear: Effect.andThen(
-      forget([]),
-      Effect.catch(store.clear, (error) => Effect.sync(() => tell(CacheEvent.StoreFailed({ key: "", error }))))
-    ),
+    clear: Effect.andThen(forget([]), Effect.asVoid(guarded("", "clear", store.clear))),
     events,
     counts: Effect.sync(() => ({ ...counts })),
     peek,
@@ -410,7 +419,10 @@ export const make = Effect.fnUntraced(function*(
     discard: (entry, error) =>
       Effect.suspend(() => {
         tell(CacheEvent.Undecodable({ key: entry.key, error }))
-        return Effect.asVoid(guarded(entry.key, "effect-cached.remove", "Store.remove", store.remove(entry.key)))
+        // Someone else may have replaced it already.
+        const held = store.peek(entry.key)
+        if (held !== undefined && held !== entry) return Effect.void
+        return Effect.asVoid(guarded(entry.key, "remove", store.remove(entry.key)))
       }),
     claim: Effect.fnUntraced(function*(name, owner, claimScope) {
       const holder = names.get(name)
@@ -432,21 +444,28 @@ export const make = Effect.fnUntraced(function*(
   })
 })
 
-const landed = (entry: CacheEntry.CacheEntry): Landing => ({
+const landed = (entry: CacheEntry.CacheEntry, since: number): Landing => ({
   exit: undefined,
   entry,
   rejected: undefined,
+  stored: true,
   tags: entry.tags,
+  problem: undefined,
   position: entry.position,
-  revision: entry.revision
+  since,
+  revision: -1
 })
 
 const settled = (
   flight: Flight,
   exit: Exit.Exit<unknown, unknown>,
   entry: CacheEntry.CacheEntry | undefined,
-  rejected: CacheEvent.RejectedReason | undefined
-): Landing => ({ exit, entry, rejected, tags: flight.tags, position: flight.position, revision: -1 })
+  rejected: CacheEvent.RejectedReason | undefined,
+  stored: boolean
+): Landing => {
+  const { position, problem, since, tags } = flight
+  return { exit, entry, rejected, stored, tags, problem, position, since, revision: -1 }
+}
 
 // A span costs more than a hit: there is one only where a tracer records it.
 const traced = <A, E, R>(name: string, key: string, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>

@@ -7,8 +7,8 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
-import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { LRUCache } from "lru-cache"
@@ -73,7 +73,7 @@ export class Store extends Context.Service<Store, {
  *
  * - `maxEntries`: the most entries, default 100 000.
  * - `maxBytes`: the most bytes as {@link CacheEntry.size} counts them, default 64 MiB.
- * - `sweepEvery`: how often expired entries that nobody reads are removed, default one minute.
+ * - `sweepEvery`: how long expired entries that nobody reads may stay, default one minute.
  *
  * @category models
  * @since 0.1.0
@@ -147,15 +147,17 @@ export const makeMemory = Effect.fnUntraced(function*(
     }
   })
 
-  const sweep = Effect.sync(() => {
-    const now = clock.currentTimeMillisUnsafe()
+  const schedule = yield* makeSweeper(clock, sweepEvery, (now) => {
+    let earliest = Infinity
     for (const [key, entry] of entries.entries()) {
-      if (entry.expiresAt > now) continue
-      entries.delete(key)
-      tell(key, "expired")
+      if (entry.expiresAt > now) earliest = Math.min(earliest, entry.expiresAt)
+      else {
+        entries.delete(key)
+        tell(key, "expired")
+      }
     }
+    return earliest
   })
-  yield* Effect.forkScoped(Effect.repeat(Effect.delay(sweep, sweepEvery), Schedule.forever))
 
   return Store.of({
     remote: false,
@@ -170,6 +172,7 @@ export const makeMemory = Effect.fnUntraced(function*(
           return "too-large"
         }
         entries.set(entry.key, entry)
+        schedule(entry.expiresAt)
         return "stored"
       }),
     remove: (key) => Effect.sync(() => void entries.delete(key)),
@@ -184,6 +187,39 @@ export const makeMemory = Effect.fnUntraced(function*(
         () => Effect.sync(() => listeners.delete(listener))
       )
   })
+})
+
+// Sweeps soon after the earliest expiry, and at most once in `every` milliseconds: no entry, no timer. `sweep` returns the
+// earliest expiry that is left.
+const makeSweeper = Effect.fnUntraced(function*(
+  clock: Clock.Clock,
+  every: number,
+  sweep: (now: number) => number
+) {
+  const scope = yield* Effect.scope
+  const context = yield* Effect.context()
+  let planned = Infinity
+  let sleeper: Fiber.Fiber<void> | undefined
+
+  const schedule = (earliest: number): void => {
+    const at = Math.max(earliest, clock.currentTimeMillisUnsafe() + every)
+    if (at >= planned) return
+    planned = at
+    sleeper?.interruptUnsafe()
+    sleeper = Fiber.runIn(Effect.runForkWith(context)(wake(at)), scope)
+  }
+
+  const wake = (at: number): Effect.Effect<void> =>
+    Effect.andThen(
+      Effect.sleep(at - clock.currentTimeMillisUnsafe()),
+      Effect.sync(() => {
+        planned = Infinity
+        sleeper = undefined
+        schedule(sweep(clock.currentTimeMillisUnsafe()))
+      })
+    )
+
+  return schedule
 })
 
 /**
@@ -227,7 +263,8 @@ export const layerMemory = (options?: MemoryOptions): Layer.Layer<Store, CacheEr
  *
  * **Details**
  *
- * Reads go to `near` first, and what is found in `far` is copied to `near`. Writes and removals go to both.
+ * `peek` looks into `near`. `get` asks `far` as well, takes the entry of the later position and copies it to `near`. Writes
+ * and removals go to both.
  *
  * **Example** (Live values in front of bytes)
  *

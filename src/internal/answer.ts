@@ -10,4 +10,5 @@ export interface Answer {
   readonly exit: Exit.Exit<unknown, unknown> | undefined
   readonly entry: CacheEntry.CacheEntry | undefined
   readonly rejected: CacheEvent.RejectedReason | undefined
+  readonly stored: boolean
 }

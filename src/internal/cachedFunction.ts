@@ -1,6 +1,7 @@
 /**
  * What cached functions and cached routes have in common: from a definition and a function to lookups and results.
  */
+import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
 import * as Exit from "effect/Exit"
@@ -27,7 +28,7 @@ import { functionTag, keyTag } from "./tagText.ts"
 export interface AnyDefinition {
   readonly input?: Schema.Struct.Fields | undefined
   readonly success: Schema.Top
-  readonly deps?: ((input: any, varied: any) => Iterable<string>) | undefined
+  readonly deps?: ((input: any) => Iterable<string>) | undefined
   readonly timeToLive?: CachePolicy.TimeToLive<any, any, any> | undefined
   readonly version?: string | undefined
 }
@@ -49,7 +50,8 @@ export type CachedFunction = Effect.Success<ReturnType<typeof makeCachedFunction
 export const makeCachedFunction = Effect.fnUntraced(function*(
   name: string,
   definition: AnyDefinition,
-  f: (input: any, varied: any) => Effect.Effect<unknown, unknown, any>
+  f: (input: any, varied: any) => Effect.Effect<unknown, unknown, any>,
+  services: Context.Context<never>
 ) {
   const where = `cached function ${JSON.stringify(name)}`
   if (name.length === 0 || name.length > maxNameLength || controlCharacter.test(name)) {
@@ -65,6 +67,10 @@ export const makeCachedFunction = Effect.fnUntraced(function*(
   // A name has no control characters, and neither have canonical texts: no two keys are alike.
   const prefix = `${name}\t`
 
+  // Schemas run with the services of the definition, whoever calls.
+  const provided = <A, E>(effect: Effect.Effect<A, E, any>): Effect.Effect<A, E> =>
+    Effect.provideContext(effect, services as Context.Context<any>)
+
   const keyText = (encoded: Encoded): Effect.Effect<string, CacheError.CacheError> =>
     Effect.try({
       try: () => input.ofEncodedUnsafe(encoded),
@@ -78,13 +84,17 @@ export const makeCachedFunction = Effect.fnUntraced(function*(
         catch: (cause) => codecError("malformed", `The stored result of ${JSON.stringify(name)} is not JSON`, cause)
       }),
       (json) =>
-        Effect.mapError(Effect.catchDefect(decodeResult(json), (defect) => Effect.fail(defect)), (cause) =>
+        Effect.mapError(Effect.catchDefect(provided(decodeResult(json)), (defect) => Effect.fail(defect)), (cause) =>
           codecError("malformed", `The stored result of ${JSON.stringify(name)} does not fit its schema`, cause))
     )
 
+  // The value without what the schema does not know of it.
+  const readType = Schema.decodeUnknownEffect(Schema.toType(definition.success))
+  const ofSchema = (value: unknown) => Effect.catch(readType(value), () => Effect.succeed(value))
+
   const encode = Effect.fnUntraced(function*(value: unknown) {
     const body = JSON.stringify(yield* encodeResult(value))
-    if (!faithful && !Equal.equals(yield* decodeResult(JSON.parse(body)), value)) {
+    if (!faithful && !Equal.equals(yield* decodeResult(JSON.parse(body)), yield* ofSchema(value))) {
       return yield* codecError("encode", "in JSON the value looks like another value of the schema")
     }
     return body
@@ -108,10 +118,10 @@ export const makeCachedFunction = Effect.fnUntraced(function*(
         })
     })
 
-  const addDeps = (flight: Flight, decoded: unknown, varied: unknown) => {
+  const addDeps = (flight: Flight, decoded: unknown) => {
     if (definition.deps === undefined) return
     try {
-      for (const tag of definition.deps(decoded, varied)) flight.addTag(tag)
+      for (const tag of definition.deps(decoded)) flight.addTag(tag)
     } catch (defect) {
       flight.problem ??= definitionError(`${where}, deps`, `the function threw ${String(defect)}`)
     }
@@ -129,7 +139,10 @@ export const makeCachedFunction = Effect.fnUntraced(function*(
     withVariedUnsafe,
     tagOf: (key: string) => keyTag(tag, key.slice(prefix.length)),
     /** The input as its schema encodes it. Fails with a `CacheError` of reason `InputError`. */
-    encodeInput: (value: unknown) => Effect.mapError(input.encode(value), (cause) => inputError(name, cause)),
+    encodeInput: (value: unknown) => Effect.mapError(provided(input.encode(value)), (cause) => inputError(name, cause)),
+    /** The input that the values of a request are. Fails with a `CacheError` of reason `InputError`. */
+    decodeRequest: (values: Encoded) =>
+      Effect.mapError(provided(input.decodeRequest(values)), (cause) => inputError(name, cause)),
     /** What a lookup computes. */
     compute:
       (key: string, encoded: Encoded, varied: unknown) =>
@@ -138,7 +151,7 @@ export const makeCachedFunction = Effect.fnUntraced(function*(
           Effect.mapError(input.decode(encoded), (cause) => inputError(name, cause)),
           (decoded) => {
             flight.addTags([tag, keyTag(tag, key.slice(prefix.length))])
-            addDeps(flight, decoded, varied)
+            addDeps(flight, decoded)
             return Effect.flatMap(f(decoded, varied), (value) => produce(value, decoded))
           }
         ) as Effect.Effect<Computed, unknown, Scope.Scope>,
@@ -146,7 +159,7 @@ export const makeCachedFunction = Effect.fnUntraced(function*(
     bypass: (decoded: unknown, varied: unknown) => f(decoded, varied),
     encodeBody: (value: unknown) =>
       Effect.map(
-        Effect.mapError(encodeResult(value), (cause) => resultError(name, cause)),
+        Effect.mapError(provided(encodeResult(value)), (cause) => resultError(name, cause)),
         (json) => JSON.stringify(json)
       ),
     /**
@@ -173,7 +186,7 @@ export const makeCachedFunction = Effect.fnUntraced(function*(
 })
 
 const maxNameLength = 200
-// eslint-disable-next-line no-control-regex
+// oxlint-disable-next-line no-control-regex -- control characters are what it looks for
 const controlCharacter = /[\u0000-\u001f\u007f]/
 
 const withVariedUnsafe = (key: string, varied: unknown): string =>
@@ -192,5 +205,5 @@ const fingerprint = (definition: AnyDefinition): string => {
     SchemaRepresentation.toRepresentation(Schema.toCodecJson(definition.success).ast),
     SchemaRepresentation.toRepresentation(SchemaAST.toType(ast)),
     definition.version ?? ""
-  ])).slice(0, 16)
+  ], (_, value: unknown) => typeof value === "bigint" || value instanceof RegExp ? String(value) : value)).slice(0, 16)
 }

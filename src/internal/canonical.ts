@@ -3,6 +3,14 @@
  * order of their fields, and no separator inside a value can be taken for one of ours.
  */
 
+import * as BigDecimal from "effect/BigDecimal"
+import * as Chunk from "effect/Chunk"
+import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
+import * as HashMap from "effect/HashMap"
+import * as HashSet from "effect/HashSet"
+import * as Option from "effect/Option"
+
 /**
  * Thrown for a value that has no stable text: a function, a symbol, an instance of a class that is not known here.
  */
@@ -53,15 +61,39 @@ const canonicalObject = (value: object, depth: number): string => {
   if (value instanceof URL) return `URL(${quote(value.href)})`
   if (value instanceof RegExp) return `RegExp(${quote(value.source)},${quote(value.flags)})`
   if (value instanceof Uint8Array) return `Bytes(${Array.from(value, hex).join("")})`
-  if (value instanceof Map) {
-    const entries = Array.from(value, ([k, v]) => `${canonicalAt(k, depth + 1)}=>${canonicalAt(v, depth + 1)}`)
-    return `Map(${entries.toSorted().join(",")})`
+  if (value instanceof Map) return `Map(${pairs(value, depth)})`
+  if (value instanceof Set) return `Set(${items(value, depth).toSorted().join(",")})`
+  return canonicalData(value, depth)
+}
+
+// The data types of effect that schemas decode to and do not encode further.
+const canonicalData = (value: object, depth: number): string => {
+  if (Option.isOption(value)) {
+    return Option.isSome(value) ? `Some(${canonicalAt(value.value, depth + 1)})` : "None"
   }
-  if (value instanceof Set) {
-    return `Set(${Array.from(value, (item) => canonicalAt(item, depth + 1)).toSorted().join(",")})`
+  if (DateTime.isDateTime(value)) {
+    const zone = DateTime.isZoned(value) ? `,${quote(DateTime.zoneToString(value.zone))}` : ""
+    return `DateTime(${DateTime.toEpochMillis(value)}${zone})`
   }
+  if (Duration.isDuration(value)) {
+    return `Duration(${Duration.isFinite(value) ? Duration.toNanosUnsafe(value) : Duration.toMillis(value)})`
+  }
+  if (BigDecimal.isBigDecimal(value)) {
+    const { scale, value: digits } = BigDecimal.normalize(value)
+    return `BigDecimal(${digits},${scale})`
+  }
+  if (HashMap.isHashMap(value)) return `HashMap(${pairs(HashMap.entries(value), depth)})`
+  if (HashSet.isHashSet(value)) return `HashSet(${items(value, depth).toSorted().join(",")})`
+  if (Chunk.isChunk(value)) return `Chunk(${items(value, depth).join(",")})`
   throw new UnstableValue(`an instance of ${nameOf(value)} has no stable encoding`)
 }
+
+const items = (values: Iterable<unknown>, depth: number): ReadonlyArray<string> =>
+  Array.from(values, (item) => canonicalAt(item, depth + 1))
+
+const pairs = (entries: Iterable<readonly [unknown, unknown]>, depth: number): string =>
+  Array.from(entries, ([key, value]) => `${canonicalAt(key, depth + 1)}=>${canonicalAt(value, depth + 1)}`)
+    .toSorted().join(",")
 
 const canonicalRecord = (value: object, depth: number): string => {
   if (Object.getOwnPropertySymbols(value).length > 0) {

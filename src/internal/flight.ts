@@ -25,15 +25,21 @@ export interface Landing {
   /** The entry, stored or not, where there is one. */
   readonly entry: CacheEntry.CacheEntry | undefined
   readonly rejected: CacheEvent.RejectedReason | undefined
+  /** Whether the entry is known to be in the store. */
+  readonly stored: boolean
   /** What the result depends on, for those who ask whether it is still valid. */
   readonly tags: ReadonlyArray<string>
+  readonly problem: CacheError.CacheError | undefined
   readonly position: number
+  readonly since: number
   revision: number
 }
 
 export class Flight {
   readonly key: string
   readonly position: number
+  /** The revision of the graph when it started. */
+  readonly since: number
   readonly parent: Flight | undefined
   readonly depth: number
   readonly deferred = Deferred.makeUnsafe<Landing>()
@@ -44,16 +50,17 @@ export class Flight {
   problem: CacheError.CacheError | undefined = undefined
   /** The earliest end of a cached value that this computation read, in milliseconds since the epoch. */
   expiresAt = Infinity
-  /** The revision at which what is known of the tags was last found valid. */
+  /** The revision at which what is known of it was last found untouched. */
   revision = -1
 
   private readonly collected = new Set<string>()
   private sorted: ReadonlyArray<string> | undefined = undefined
   private readonly waitsFor = new Map<Flight, number>()
 
-  constructor(key: string, position: number, parent: Flight | undefined) {
+  constructor(key: string, position: number, since: number, parent: Flight | undefined) {
     this.key = key
     this.position = position
+    this.since = since
     this.parent = parent
     this.depth = parent === undefined ? 0 : parent.depth + 1
   }
@@ -81,9 +88,10 @@ export class Flight {
     }
   }
 
-  /** Adds a cached value that the computation read. */
-  addRead(tags: ReadonlyArray<string>, expiresAt: number): void {
+  /** Adds a cached value that the computation read; `problem` says why not all of its tags are known. */
+  addRead(tags: ReadonlyArray<string>, expiresAt: number, problem: CacheError.CacheError | undefined): void {
     this.addTags(tags)
+    this.problem ??= problem
     this.expiresAt = Math.min(this.expiresAt, expiresAt)
   }
 
@@ -115,8 +123,12 @@ export class Flight {
   }
 
   private needs(other: Flight): boolean {
-    if (this === other) return true
-    for (const next of this.waitsFor.keys()) if (next.needs(other)) return true
+    // A set that grows while it is walked: each flight once, however many ways lead to it.
+    const reached = new Set<Flight>([this])
+    for (const flight of reached) {
+      if (flight === other) return true
+      for (const next of flight.waitsFor.keys()) reached.add(next)
+    }
     return false
   }
 }

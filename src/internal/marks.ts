@@ -16,13 +16,19 @@ interface Subject {
   revision: number
 }
 
+interface Started extends Subject {
+  readonly since: number
+}
+
 export const makeMarks = (maxMarks: number, maxRecent: number) => {
   // Only tags that were ever invalidated, oldest record first.
   const last = new Map<string, number>()
-  // How often each tag is held invalid.
+  // How often each tag is held invalid, and the revision that the last hold made.
   const held = new Map<string, number>()
+  const heldSince = new Map<string, number>()
   const recent: Array<ReadonlyArray<string>> = []
   let heldRoot = 0
+  let rootSince = 0
   let lost = true
   let floor = 0
   let position = 0
@@ -53,7 +59,16 @@ export const makeMarks = (maxMarks: number, maxRecent: number) => {
   }
 
   const touched = ({ position, tags }: Subject): boolean =>
-    hasAbove(last, tags, position) || (held.size > 0 && hasAbove(held, tags, 0))
+    hasAbove(last, tags, position) || hasAbove(heldSince, tags, 0)
+
+  const isUntouched = (started: Started): boolean => {
+    if (started.revision === revision) return true
+    const { position, since, tags } = started
+    if (position < floor || (heldRoot > 0 && rootSince > since)) return false
+    if (hasAbove(last, tags, position) || hasAbove(heldSince, tags, since)) return false
+    started.revision = revision
+    return true
+  }
 
   const raise = (to: number) => {
     if (to > position) position = to
@@ -66,6 +81,8 @@ export const makeMarks = (maxMarks: number, maxRecent: number) => {
 
   return {
     isValid,
+    isUntouched,
+    revision: () => revision,
     position: () => position,
     floor: () => lost ? Infinity : floor,
     apply: ({ position: at, tags }: { readonly tags: ReadonlyArray<string>; readonly position: number }) => {
@@ -97,9 +114,15 @@ export const makeMarks = (maxMarks: number, maxRecent: number) => {
       changed(nothing)
     },
     hold: (tags: ReadonlyArray<string>) => {
-      if (tags.length === 0) heldRoot++
-      for (const tag of tags) held.set(tag, (held.get(tag) ?? 0) + 1)
       changed(tags)
+      if (tags.length === 0) {
+        heldRoot++
+        rootSince = revision
+      }
+      for (const tag of tags) {
+        held.set(tag, (held.get(tag) ?? 0) + 1)
+        heldSince.set(tag, revision)
+      }
       let released = false
       return {
         release: () => {
@@ -108,8 +131,11 @@ export const makeMarks = (maxMarks: number, maxRecent: number) => {
           if (tags.length === 0) heldRoot--
           for (const tag of tags) {
             const count = held.get(tag)! - 1
-            if (count === 0) held.delete(tag)
-            else held.set(tag, count)
+            if (count > 0) held.set(tag, count)
+            else {
+              held.delete(tag)
+              heldSince.delete(tag)
+            }
           }
         }
       }

@@ -51,8 +51,9 @@ const infinite = Effect.succeed(Infinity)
 export const millis = (where: string, input: Duration.Input): Effect.Effect<number, CacheError.CacheError> => {
   const duration = Duration.fromInput(input)
   const value = duration._tag === "Some" ? Duration.toMillis(duration.value) : NaN
-  const written = typeof input === "number" ? input : value
-  return Number.isNaN(value) || written < 0 || Number.isNaN(written)
+  // `fromInput` is lenient: it makes zero of a number that is negative, and of one that is none.
+  const numbers: ReadonlyArray<unknown> = typeof input === "object" && input !== null ? Object.values(input) : [input]
+  return !(value >= 0) || numbers.some((number) => typeof number === "number" && !(number >= 0))
     ? Effect.fail(
       definitionError(
         where,

@@ -17,7 +17,7 @@ import * as Store from "../Store.ts"
  *
  * **Details**
  *
- * Keys are the name of the function and its canonical input, separated by a space.
+ * Keys are the name of the function and its canonical input, separated by a space (in `events` by a tab, as they are).
  *
  * @category services
  * @since 0.1.0

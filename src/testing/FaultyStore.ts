@@ -13,7 +13,7 @@ import { storeError } from "../internal/errors.ts"
 import * as Store from "../Store.ts"
 
 /**
- * What happens to the operations of a store: `healthy` leaves them alone, `failing` fails them, `dying` makes them
+ * What happens to `get`, `set` and `remove`: `healthy` leaves them alone, `failing` fails them, `dying` makes them
  * defects, `hanging` never lets them end. `slow` makes them wait until the latch that `slow` stands for is opened by
  * `release`.
  *

@@ -1,5 +1,6 @@
 /**
- * The input of a cached route, from a request: path, then query, then mapped headers, then the fields of a JSON body.
+ * The input of a cached route, from a request: a mapped field from its header, any other from the path, then the query, then
+ * the fields of a JSON body.
  * Nothing else of the request reaches the key or the function.
  */
 import * as Context from "effect/Context"

@@ -32,23 +32,24 @@ export const respondHit = (
 ): Response => {
   const age = Math.max(0, Math.floor((now - entry.createdAt) / 1000))
   const condition = request.headers["if-none-match"]
-  if (condition === undefined && entry.served?.age === age) return entry.served.response
+  const { served } = entry
+  if (condition === undefined && served?.age === age && served.style === style) return served.response
   const ttl = entry.expiresAt === Infinity ? Infinity : Math.floor((entry.expiresAt - entry.createdAt) / 1000) - age
   const headers = { ...common(entry, style), "cache-status": CacheStatus.hit(Math.max(0, ttl)), age: String(age) }
   if (condition !== undefined && isSuccess(entry) && matches(condition, headers.etag)) return notModified(headers)
   const response = Exit.succeed(full(entry, headers))
-  if (condition === undefined) entry.served = { age, response }
+  if (condition === undefined) entry.served = { age, style, response }
   return response
 }
 
 /** The response of a result that was computed for this request. */
 export const respondComputed = (
   entry: CacheEntry.CacheEntry,
-  { how, rejected }: Answer,
+  { how, rejected, stored }: Answer,
   request: HttpServerRequest.HttpServerRequest,
   style: Style
 ): Response => {
-  const headers = { ...common(entry, style), "cache-status": CacheStatus.miss(how === "joined", rejected) }
+  const headers = { ...common(entry, style), "cache-status": CacheStatus.miss(how === "joined", stored, rejected) }
   const condition = request.headers["if-none-match"]
   return condition !== undefined && isSuccess(entry) && matches(condition, headers.etag)
     ? notModified(headers)

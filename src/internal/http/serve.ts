@@ -61,7 +61,7 @@ export const serve = <L>(
       const served = direct === undefined ? undefined : peek(direct, request, fiber)
       if (served !== undefined) return served
       return Effect.gen(function*() {
-        const decoded = yield* Effect.mapError(input.decodeRequest(values), (cause) => inputError(fn.name, cause))
+        const decoded = yield* fn.decodeRequest(values)
         const encoded = yield* fn.encodeInput(decoded)
         const key = yield* fn.key(encoded, varied)
         const found = key === direct ? undefined : peek(key, request, fiber)
@@ -73,7 +73,7 @@ export const serve = <L>(
 
   const keyUnsafe = (values: Encoded, varied: unknown): string | undefined => {
     try {
-      return fn.withVariedUnsafe(prefix + input.ofRequestUnsafe(values), varied)
+      return fn.withVariedUnsafe(prefix + input.ofEncodedUnsafe(values), varied)
     } catch {
       return undefined
     }
@@ -127,7 +127,7 @@ export const serveUncached = (
     const body = isBodiless(request) ? none : yield* readBody(request, (cause) => inputError(fn.name, cause))
     const varied = varyBy === undefined || varyBy === "nothing" ? undefined : yield* varyBy
     const values = readInput(fields, context, request, body)
-    const decoded = yield* Effect.mapError(fn.input.decodeRequest(values), (cause) => inputError(fn.name, cause))
+    const decoded = yield* fn.decodeRequest(values)
     const json = yield* fn.encodeBody(yield* fn.bypass(decoded, varied))
     return HttpServerResponse.text(json, {
       contentType: "application/json",

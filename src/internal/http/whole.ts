@@ -210,7 +210,7 @@ export const makeWhole = Effect.fnUntraced(function*(
       const response = exit?.value as Response
       return how === "miss" && learned.get(base) !== "stream"
         ? Effect.succeed(
-          HttpServerResponse.setHeader(response, "cache-status", CacheStatus.miss(false, answer.rejected))
+          HttpServerResponse.setHeader(response, "cache-status", CacheStatus.miss(false, false, answer.rejected))
         )
         : uncached(learned.get(base) === "stream" ? "stream" : "request")
     }
