@@ -16,9 +16,10 @@ import * as Tracer from "effect/Tracer"
 import * as CacheError from "./CacheError.ts"
 import type * as CachePolicy from "./CachePolicy.ts"
 import { type CachedFunction, makeCachedFunction } from "./internal/cachedFunction.ts"
+import { releasedError } from "./internal/errors.ts"
 import { serve } from "./internal/http/serve.ts"
 import type { Encoded } from "./internal/inputKey.ts"
-import { type Answer, type Lookup, ResultCache } from "./ResultCache.ts"
+import { type Answer, type Claim, type Lookup, ResultCache } from "./ResultCache.ts"
 import type * as Tag from "./Tag.ts"
 
 /**
@@ -131,8 +132,8 @@ export interface RouteDefinition<
  * **Details**
  *
  * Calling it returns an Effect of the result: from the store, from a computation that runs, or computed. It fails with
- * what the function fails with, or with a `CacheError` of reason `InputError`, or `RecursionError` where a computation
- * asks for its own result.
+ * what the function fails with, or with a `CacheError`: of reason `InputError`, of reason `RecursionError` where a
+ * computation asks for its own result, or of reason `DefinitionError` once the scope in which it was made has closed.
  *
  * @category models
  * @since 0.1.0
@@ -172,6 +173,7 @@ export const TypeId = "~effect-cached/Cached"
 interface Internals<out RV> {
   readonly fn: CachedFunction
   readonly cache: ResultCache["Service"]
+  readonly claim: Claim
   readonly varyBy: Effect.Effect<unknown, unknown, RV> | undefined
   readonly request: (
     key: string,
@@ -249,7 +251,7 @@ export const make = <
     // The computation's services: taken now, and nothing from whoever calls. A caller's span becomes the parent of ours.
     const captured = Context.omit(Scope.Scope)(context)
     const fn = yield* makeCachedFunction(name, definition, f, captured)
-    yield* cache.claim(name, fn, Context.getOrUndefined(context, Scope.Scope))
+    const claim = yield* cache.claim(name, Context.getOrUndefined(context, Scope.Scope))
     const request: Internals<RV>["request"] = (key, encoded, varied, fiber) => {
       const span = Context.getOrUndefined(fiber.context, Tracer.ParentSpan)
       return {
@@ -259,17 +261,17 @@ export const make = <
         compute: fn.compute(key, encoded, varied)
       }
     }
-    return assemble<RV>({ fn, cache, varyBy: definition.varyBy, request }) as Cached<F, S, E | EV, RV>
+    return assemble<RV>({ fn, cache, claim, varyBy: definition.varyBy, request }) as Cached<F, S, E | EV, RV>
   }) as Effect.Effect<Cached<F, S, E | EV, RV>, CacheError.CacheError, any>
 
-const assemble = <RV>({ cache, fn, request, varyBy }: Internals<RV>): Cached<any, any, unknown, any> => {
+const assemble = <RV>({ cache, claim, fn, request, varyBy }: Internals<RV>): Cached<any, any, unknown, any> => {
   const { fingerprint, input, prefix } = fn
 
   // The hit path: synchronous, one key, one look, one comparison, and the exit that the entry keeps. No fiber, no
   // promise, nothing allocated but the key.
   const call = (value: unknown) =>
     Effect.withFiber((fiber) => {
-      const text = varyBy === undefined ? input.ofPlain(value ?? noInput) : undefined
+      const text = varyBy === undefined && !claim.released ? input.ofPlain(value ?? noInput) : undefined
       if (text !== undefined) {
         const entry = cache.peek(prefix + text, fingerprint)
         if (entry !== undefined && entry.value !== undefined) {
@@ -281,6 +283,7 @@ const assemble = <RV>({ cache, fn, request, varyBy }: Internals<RV>): Cached<any
     })
 
   const keyOf = Effect.fnUntraced(function*(value: unknown) {
+    if (claim.released) return yield* releasedError(fn.name)
     const encoded = yield* fn.encodeInput(value ?? noInput)
     const varied: unknown = varyBy === undefined ? undefined : yield* varyBy
     return { encoded, varied, key: yield* fn.key(encoded, varied) }
@@ -303,7 +306,7 @@ const assemble = <RV>({ cache, fn, request, varyBy }: Internals<RV>): Cached<any
       ))
 
   return Object.assign(call as Cached<any, any, unknown, any>, {
-    [TypeId]: { fn, cache, varyBy, request },
+    [TypeId]: { fn, cache, claim, varyBy, request },
     refresh: (value: unknown) => ask(value, true),
     forget: (value: unknown) => Effect.flatMap(keyOf(value), ({ key }) => cache.forget([fn.tagOf(key)])),
     forgetAll: cache.forget([fn.tag])

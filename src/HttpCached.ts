@@ -199,6 +199,7 @@ const cachedValue = (handler: Handler, definition: AnyDefinition): Mounted =>
     const served = serve({
       fn,
       cache,
+      claim: { released: false },
       varyBy: varyBy === "nothing" ? undefined : varyBy,
       request: (key, encoded, varied, { context }) => ({
         key,
@@ -254,7 +255,7 @@ const guarded = (varyBy: unknown, served: Mounted, uncached: Guarded["uncached"]
 
 // A handler whose name is taken works, past the cache: two handlers must never get each other's results.
 const claimed = (cache: ResultCache["Service"], name: string, { served, uncached }: Guarded): Effect.Effect<Mounted> =>
-  Effect.match(cache.claim(name, served, undefined), {
+  Effect.match(cache.claim(name, undefined), {
     onSuccess: () => served,
     onFailure: (error) => Effect.tap(uncached("name-taken"), () => Effect.logWarning(error.message))
   })

@@ -88,6 +88,18 @@ export interface Lookup {
 export type Answer = internal.Answer
 
 /**
+ * The right to store results under a name.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Claim {
+  readonly name: string
+  /** The scope of the claim has closed: the name may be someone else's. */
+  readonly released: boolean
+}
+
+/**
  * The service.
  *
  * **Details**
@@ -126,13 +138,9 @@ export class ResultCache extends Context.Service<ResultCache, {
   readonly discard: (entry: CacheEntry.CacheEntry, error: CacheError.CacheError) => Effect.Effect<void>
   /**
    * Takes the name of a cached function, until `scope` closes where there is one. Fails with a `CacheError` of reason
-   * `DefinitionError` while another owner has it. A name that was released and is taken again starts empty.
+   * `DefinitionError` while someone else has it. A name that was released and is taken again starts empty.
    */
-  readonly claim: (
-    name: string,
-    owner: object,
-    scope: Scope.Scope | undefined
-  ) => Effect.Effect<void, CacheError.CacheError>
+  readonly claim: (name: string, scope: Scope.Scope | undefined) => Effect.Effect<Claim, CacheError.CacheError>
   /** Invalidates implicit tags, which `invalidate` refuses. Errors as for `invalidate`. */
   readonly forget: (tags: ReadonlyArray<string>) => Effect.Effect<void, CacheError.CacheError>
   /** The time by which entries expire, in milliseconds since the epoch. */
@@ -204,7 +212,7 @@ export const make = Effect.fnUntraced(function*(
   )
   yield* follow(log, graph, tell)
   const forget = makeForget(log, graph, scope, tell)
-  const names = new Map<string, object | "released">()
+  const names = new Map<string, Claim>()
   const flights = new Map<string, Flight>()
 
   const peek = (key: string, fingerprint: string): CacheEntry.CacheEntry | undefined => {
@@ -250,9 +258,10 @@ export const make = Effect.fnUntraced(function*(
       }
       const flight = flights.get(request.key)
       if (flight === undefined || !mayJoin(flight)) return takeOff(request, current, restore)
-      if (current?.flight.wouldWaitForItself(request.key, flight) === true) {
+      if (current?.flight.wouldWaitForItself(flights, request.key, flight) === true) {
         return Effect.fail(recursionError(request.key))
       }
+      flight.waiters++
       tell(CacheEvent.Joined({ key: request.key }))
       return Effect.flatMap(wait(flight, current, restore), (landing) =>
         mayRepeat && !graph.isUntouched(landing)
@@ -270,7 +279,7 @@ export const make = Effect.fnUntraced(function*(
 
   const takeOff = (request: Lookup, current: Current, restore: Restore) =>
     Effect.suspend(() => {
-      if (current?.flight.wouldWaitForItself(request.key, undefined) === true) {
+      if (current?.flight.wouldWaitForItself(flights, request.key, undefined) === true) {
         return Effect.fail(recursionError(request.key))
       }
       const flight = start(request, current?.flight)
@@ -291,10 +300,10 @@ export const make = Effect.fnUntraced(function*(
     return { how, exit, entry, rejected, stored }
   }
 
+  // Waits as one who is counted among the waiters already.
   const wait = (flight: Flight, current: Current, restore: Restore): Effect.Effect<Landing> => {
     if (flight.landing !== undefined) return Effect.succeed(flight.landing)
     const waiting = current?.flight
-    flight.waiters++
     waiting?.startWaitingFor(flight)
     return Effect.onExit(restore(Deferred.await(flight.deferred)), () => {
       waiting?.stopWaitingFor(flight)
@@ -310,17 +319,22 @@ export const make = Effect.fnUntraced(function*(
     if (flights.get(flight.key) === flight) flights.delete(flight.key)
   }
 
+  // Out of the map before anyone hears of it: whoever asks again on being answered is not given the same answer again.
+  const finish = (flight: Flight, landing: Landing) => {
+    retire(flight)
+    flight.land(landing)
+  }
+
   // Registered, started and observed in one step: from here on the flight lands and leaves the map, whatever happens.
   const start = (request: Lookup, parent: Flight | undefined): Flight => {
-    const flight = new Flight(request.key, graph.position(), graph.revision(), parent)
+    const flight = new Flight(flights, request.key, graph.position(), graph.revision(), parent)
     flights.set(request.key, flight)
     const context = Context.add(request.context, CurrentFlight, { flight, tracked: true })
     // A computation starts on its caller's stack. Deep recursion over keys goes on from a fresh one.
     const run = flight.depth % 16 === 15 ? Effect.andThen(Effect.yieldNow, fly(flight, request)) : fly(flight, request)
     flight.fiber = Effect.runForkWith(context)(run)
     flight.fiber.addObserver((exit) => {
-      flight.land(settled(flight, exit, undefined, undefined, false))
-      retire(flight)
+      finish(flight, settled(flight, exit, undefined, undefined, false))
     })
     Fiber.runIn(flight.fiber, scope)
     return flight
@@ -329,13 +343,13 @@ export const make = Effect.fnUntraced(function*(
   const fly = Effect.fnUntraced(function*(flight: Flight, request: Lookup) {
     if (store.remote && request.fresh !== true) {
       const found = yield* ask(request)
-      if (found !== undefined) return flight.land(landed(found, flight.since))
+      if (found !== undefined) return finish(flight, landed(found, flight.since))
     }
     tell(CacheEvent.Miss({ key: request.key }))
     const exit = yield* Effect.exit(
       traced("effect-cached.compute", request.key, Effect.scoped(request.compute(flight)))
     )
-    if (Exit.isFailure(exit)) return flight.land(settled(flight, exit, undefined, undefined, false))
+    if (Exit.isFailure(exit)) return finish(flight, settled(flight, exit, undefined, undefined, false))
     const { body, error, head, key = request.key, rejected, timeToLive, value } = exit.value
     const computed = Exit.succeed(value)
     const { position, tags } = flight
@@ -353,7 +367,7 @@ export const make = Effect.fnUntraced(function*(
     })
     const reject = (reason: CacheEvent.RejectedReason, error: CacheError.CacheError | undefined) => {
       tell(CacheEvent.Rejected({ key, reason, error }))
-      flight.land(settled(flight, computed, entry, reason, false))
+      finish(flight, settled(flight, computed, entry, reason, false))
     }
     if (entry === undefined || rejected !== undefined) return reject(rejected ?? "result", error)
     if (flight.problem !== undefined) return reject("tag", flight.problem)
@@ -366,7 +380,7 @@ export const make = Effect.fnUntraced(function*(
     const result = yield* guarded(key, "set", store.set(entry))
     if (result === "too-large" || result === "superseded") return reject(result, undefined)
     if (result === "stored") tell(CacheEvent.Stored({ key, tags, expiresAt }))
-    flight.land(settled(flight, computed, entry, undefined, result === "stored"))
+    finish(flight, settled(flight, computed, entry, undefined, result === "stored"))
   })
 
   const ask = (request: Lookup): Effect.Effect<CacheEntry.CacheEntry | undefined> =>
@@ -424,20 +438,26 @@ export const make = Effect.fnUntraced(function*(
         if (held !== undefined && held !== entry) return Effect.void
         return Effect.asVoid(guarded(entry.key, "remove", store.remove(entry.key)))
       }),
-    claim: Effect.fnUntraced(function*(name, owner, claimScope) {
-      const holder = names.get(name)
-      if (holder === owner) return
-      if (holder !== undefined && holder !== "released") {
+    claim: Effect.fnUntraced(function*(name, claimScope) {
+      const before = names.get(name)
+      if (before?.released === false) {
         return yield* definitionError(
           `cached function ${JSON.stringify(name)}`,
           "another cached function has this name, and results are stored under it: give one of them another name"
         )
       }
-      names.set(name, owner)
+      const claim = { name, released: false }
+      names.set(name, claim)
       if (claimScope !== undefined) {
-        yield* Scope.addFinalizer(claimScope, Effect.sync(() => names.set(name, "released")))
+        yield* Scope.addFinalizer(
+          claimScope,
+          Effect.sync(() => {
+            claim.released = true
+          })
+        )
       }
-      if (holder === "released") yield* forget([functionTag(name)])
+      if (before !== undefined) yield* forget([functionTag(name)])
+      return claim
     }),
     forget,
     now

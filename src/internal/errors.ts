@@ -60,6 +60,13 @@ export const recursionError = (key: string): CacheError.CacheError =>
 export const definitionError = (where: string, problem: string): CacheError.CacheError =>
   new CacheError.CacheError({ reason: new CacheError.DefinitionError({ where, message: `${where}: ${problem}` }) })
 
+/** The error of a cached function that outlived its scope. */
+export const releasedError = (name: string): CacheError.CacheError =>
+  definitionError(
+    `cached function ${JSON.stringify(name)}`,
+    "the scope in which it was made has closed, and its name may be another's: make it in a scope that lives as long as it is used"
+  )
+
 /** The error of something that took too long. */
 export const timeoutError = (operation: string, millis: number): CacheError.CacheError =>
   new CacheError.CacheError({

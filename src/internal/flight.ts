@@ -36,6 +36,8 @@ export interface Landing {
 }
 
 export class Flight {
+  /** The cache it belongs to: keys of two caches have nothing to do with each other. */
+  readonly owner: object
   readonly key: string
   readonly position: number
   /** The revision of the graph when it started. */
@@ -45,7 +47,8 @@ export class Flight {
   readonly deferred = Deferred.makeUnsafe<Landing>()
   fiber: Fiber.Fiber<unknown, unknown> | undefined = undefined
   landing: Landing | undefined = undefined
-  waiters = 0
+  /** Whoever starts a flight waits for it. */
+  waiters = 1
   /** The first malformed tag. */
   problem: CacheError.CacheError | undefined = undefined
   /** The earliest end of a cached value that this computation read, in milliseconds since the epoch. */
@@ -57,7 +60,8 @@ export class Flight {
   private sorted: ReadonlyArray<string> | undefined = undefined
   private readonly waitsFor = new Map<Flight, number>()
 
-  constructor(key: string, position: number, since: number, parent: Flight | undefined) {
+  constructor(owner: object, key: string, position: number, since: number, parent: Flight | undefined) {
+    this.owner = owner
     this.key = key
     this.position = position
     this.since = since
@@ -113,13 +117,13 @@ export class Flight {
   }
 
   /** Whether waiting for `other` would be waiting for itself: it computes the key, or `other` waits for it. */
-  wouldWaitForItself(key: string, other: Flight | undefined): boolean {
-    if (this.landing !== undefined) return false
-    return this.computes(key) || (other !== undefined && other.needs(this))
+  wouldWaitForItself(owner: object, key: string, other: Flight | undefined): boolean {
+    return this.computes(owner, key) || (this.landing === undefined && other !== undefined && other.needs(this))
   }
 
-  private computes(key: string): boolean {
-    return this.key === key || (this.parent !== undefined && this.parent.computes(key))
+  private computes(owner: object, key: string): boolean {
+    return (this.landing === undefined && this.key === key && this.owner === owner) ||
+      (this.parent !== undefined && this.parent.computes(owner, key))
   }
 
   private needs(other: Flight): boolean {

@@ -32,10 +32,10 @@ interface Log {
 
 type Tell = (event: CacheEvent.CacheEvent) => void
 
-/** Keeps the graph up to date until the scope closes. */
+/** Keeps the graph up to date until the scope closes. From then on nothing is valid. */
 export const follow = (log: Log, graph: Graph, tell: Tell): Effect.Effect<void, never, Scope.Scope> => {
   let state: "starting" | "following" | "lost" = "starting"
-  return log.follow((change) => {
+  const following = log.follow((change) => {
     switch (change._tag) {
       case "Record":
         return graph.apply(change)
@@ -53,6 +53,7 @@ export const follow = (log: Log, graph: Graph, tell: Tell): Effect.Effect<void, 
         return
     }
   })
+  return Effect.andThen(following, Effect.addFinalizer(() => Effect.sync(() => graph.lose())))
 }
 
 const maxUntaken = 10_000
@@ -60,7 +61,7 @@ const maxUntaken = 10_000
 /**
  * Makes the operation that invalidates: locally first, then in the log.
  *
- * Once it has begun it is not interrupted with its caller, because nobody could tell whether the record is in the log.
+ * It runs in the cache's scope and is not interrupted with its caller: nobody could tell whether the record is in the log.
  * Tags whose record the log did not take stay invalid here until a later record covers them.
  */
 export const makeForget = (log: Log, graph: Graph, scope: Scope.Scope, tell: Tell) => {
@@ -108,7 +109,7 @@ export const makeForget = (log: Log, graph: Graph, scope: Scope.Scope, tell: Tel
 
   return (tags: ReadonlyArray<string>): Effect.Effect<void, CacheError.CacheError> =>
     Effect.flatMap(
-      Effect.forkIn(Effect.uninterruptible(append(tags)), scope, { startImmediately: true }),
+      Effect.forkIn(append(tags), scope, { startImmediately: true }),
       Fiber.join
     )
 }

@@ -32,7 +32,9 @@ export const makeMarks = (maxMarks: number, maxRecent: number) => {
   let lost = true
   let floor = 0
   let position = 0
-  let revision = 0
+  // No two graphs have a revision in common: a subject may be asked about in several.
+  const firstRevision = ++graphs * 2 ** 32
+  let revision = firstRevision
 
   const changed = (tags: ReadonlyArray<string>) => {
     revision++
@@ -43,7 +45,8 @@ export const makeMarks = (maxMarks: number, maxRecent: number) => {
     if (subject.revision === revision) return true
     if (lost || heldRoot > 0 || subject.position < floor) return false
     const changes = revision - subject.revision
-    const few = subject.revision >= 0 && changes <= maxRecent && changes <= subject.tags.length
+    const few = changes > 0 && subject.revision >= firstRevision && changes <= maxRecent &&
+      changes <= subject.tags.length
     if (few ? touchedSince(subject) : touched(subject)) return false
     subject.revision = revision
     return true
@@ -143,6 +146,7 @@ export const makeMarks = (maxMarks: number, maxRecent: number) => {
   }
 }
 
+let graphs = 0
 const nothing: ReadonlyArray<string> = []
 
 // Whether `marks` has a value above `position` for one of the tags or their ancestors. With fewer marks than tags it is

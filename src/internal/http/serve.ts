@@ -11,7 +11,7 @@ import type * as CacheEntry from "../../CacheEntry.ts"
 import * as CacheError from "../../CacheError.ts"
 import type { Answer } from "../answer.ts"
 import type { CachedFunction } from "../cachedFunction.ts"
-import { inputError, resultError } from "../errors.ts"
+import { inputError, releasedError, resultError } from "../errors.ts"
 import type { Encoded } from "../inputKey.ts"
 import * as CacheStatus from "./cacheStatus.ts"
 import type { BypassDetail } from "./cacheStatus.ts"
@@ -29,6 +29,7 @@ export interface Cache<L> {
 export interface Served<L> {
   readonly fn: CachedFunction
   readonly cache: Cache<L>
+  readonly claim: { readonly released: boolean }
   readonly varyBy: Effect.Effect<unknown, unknown, any> | undefined
   readonly request: (key: string, encoded: Encoded, varied: unknown, fiber: Fiber.Fiber<unknown, unknown>) => L
 }
@@ -37,7 +38,7 @@ export interface Served<L> {
  * The handler of a cached function. `headers` maps input fields to request headers.
  */
 export const serve = <L>(
-  { cache, fn, request: lookupOf, varyBy }: Served<L>,
+  { cache, claim, fn, request: lookupOf, varyBy }: Served<L>,
   headers: Readonly<Record<string, string | undefined>>
 ): Effect.Effect<HttpServerResponse.HttpServerResponse, unknown, any> => {
   const { input, prefix } = fn
@@ -57,6 +58,7 @@ export const serve = <L>(
   // are decoded and encoded first.
   const handle = (request: HttpServerRequest.HttpServerRequest, values: Encoded, varied: unknown) =>
     Effect.withFiber((fiber) => {
+      if (claim.released) return Effect.fail(releasedError(fn.name))
       const direct = keyUnsafe(values, varied)
       const served = direct === undefined ? undefined : peek(direct, request, fiber)
       if (served !== undefined) return served
