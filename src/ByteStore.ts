@@ -83,6 +83,10 @@ export const layerMemory = (
           return packed === undefined ? Effect.undefined : unpack(packed)
         }),
       set: (entry) => Effect.flatMap(pack(entry), memory.set),
-      entries: Stream.mapEffect(memory.entries, unpack)
+      // Bytes that are no entry are passed over: the others are there all the same.
+      entries: Stream.flatMap(
+        memory.entries,
+        (packed) => Stream.catch(Stream.fromEffect(unpack(packed)), () => Stream.empty)
+      )
     })
   }))

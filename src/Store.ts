@@ -310,6 +310,12 @@ export const layerTiered = <E1, R1, E2, R2>(tiers: {
     return tiered(near, far)
   }))
 
+// Each tier is tried, whatever becomes of the other.
+const both = (
+  near: Effect.Effect<void, CacheError.CacheError>,
+  far: Effect.Effect<void, CacheError.CacheError>
+): Effect.Effect<void, CacheError.CacheError> => Effect.flatMap(Effect.exit(near), (exit) => Effect.andThen(far, exit))
+
 const tiered = (near: Store["Service"], far: Store["Service"]): Store["Service"] =>
   Store.of({
     remote: true,
@@ -326,8 +332,8 @@ const tiered = (near: Store["Service"], far: Store["Service"]): Store["Service"]
       const distant = yield* far.set(entry)
       return close === "stored" ? close : distant
     }),
-    remove: (key) => Effect.andThen(near.remove(key), far.remove(key)),
+    remove: (key) => both(near.remove(key), far.remove(key)),
     entries: far.entries,
-    clear: Effect.andThen(near.clear, far.clear),
+    clear: both(near.clear, far.clear),
     onRemoval: (listener) => Effect.andThen(near.onRemoval(listener), far.onRemoval(listener))
   })

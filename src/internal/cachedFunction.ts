@@ -198,12 +198,12 @@ const withVaried = (key: string, varied: unknown): Effect.Effect<string, CacheEr
     catch: (cause) => inputError(`${key.slice(0, key.indexOf("\t"))}, varyBy`, cause)
   })
 
-// Schemas as data: what the stored form is, what it decodes to, and what the function was told about its version.
-const fingerprint = (definition: AnyDefinition): string => {
-  const ast = definition.success.ast
-  return digest(JSON.stringify([
-    SchemaRepresentation.toRepresentation(Schema.toCodecJson(definition.success).ast),
-    SchemaRepresentation.toRepresentation(SchemaAST.toType(ast)),
-    definition.version ?? ""
-  ], (_, value: unknown) => typeof value === "bigint" || value instanceof RegExp ? String(value) : value)).slice(0, 16)
+// Schemas as data: what keys and bodies are, what they decode to, and what the function was told about its version.
+const fingerprint = ({ input, success, version }: AnyDefinition): string => {
+  const schemas = [Schema.Struct(input ?? {}), Schema.toCodecJson(success)].flatMap(({ ast }) => [ast, SchemaAST.toType(ast)])
+  const described = [...schemas.map((ast) => SchemaRepresentation.toRepresentation(ast)), version ?? ""]
+  return digest(JSON.stringify(described, textOfOpaque)).slice(0, 16)
 }
+
+const textOfOpaque = (_: string, value: unknown): unknown =>
+  typeof value === "bigint" || value instanceof RegExp ? String(value) : value

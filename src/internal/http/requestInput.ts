@@ -32,7 +32,7 @@ export const readInput = (
   const search = Context.getUnsafe(context, HttpServerRequest.ParsedSearchParams)
   const out: Record<string, unknown> = Object.create(null)
   for (const name of names) {
-    const header = headers[name]
+    const header = own(headers, name)
     const value = header === undefined ? own(params, name) ?? own(search, name) : own(request.headers, header)
     if (value !== undefined) out[name] = typeof value === "string" && lists.has(name) ? [value] : value
     else if (header === undefined && Object.hasOwn(body, name)) out[name] = body[name]
