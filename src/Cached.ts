@@ -265,15 +265,15 @@ export const make = <
   }) as Effect.Effect<Cached<F, S, E | EV, RV>, CacheError.CacheError, any>
 
 const assemble = <RV>({ cache, claim, fn, request, varyBy }: Internals<RV>): Cached<any, any, unknown, any> => {
-  const { fingerprint, input, prefix } = fn
+  const { fingerprint, input } = fn
 
   // The hit path: synchronous, one key, one look, one comparison, and the exit that the entry keeps. No fiber, no
   // promise, nothing allocated but the key.
   const call = (value: unknown) =>
     Effect.withFiber((fiber) => {
-      const text = varyBy === undefined && !claim.released ? input.ofPlain(value ?? noInput) : undefined
-      if (text !== undefined) {
-        const entry = cache.peek(prefix + text, fingerprint)
+      const key = varyBy === undefined && !claim.released ? input.ofPlain(value ?? noInput) : undefined
+      if (key !== undefined) {
+        const entry = cache.peek(key, fingerprint)
         if (entry !== undefined && entry.value !== undefined) {
           cache.took(entry, fiber)
           return entry.value

@@ -24,7 +24,7 @@ import * as DependencyGraph from "./DependencyGraph.ts"
 import type * as internal from "./internal/answer.ts"
 import { definitionError, recursionError, storeError, tagError, timeoutError } from "./internal/errors.ts"
 import { makeEventBus } from "./internal/eventBus.ts"
-import { CurrentFlight, Flight, type Landing } from "./internal/flight.ts"
+import { airborne, CurrentFlight, Flight, type Landing } from "./internal/flight.ts"
 import { follow, makeForget } from "./internal/log.ts"
 import { makeCounts, registerCounts } from "./internal/metrics.ts"
 import { millis } from "./internal/settings.ts"
@@ -225,8 +225,10 @@ export const make = Effect.fnUntraced(function*(
     (entry.expiresAt === Infinity || entry.expiresAt > now())
 
   const took = (entry: CacheEntry.CacheEntry, fiber: Fiber.Fiber<unknown, unknown>): void => {
-    const current = Context.getOrUndefined(fiber.context, CurrentFlight)
-    if (current !== undefined && current.tracked) current.flight.addRead(entry.tags, entry.expiresAt, undefined)
+    if (airborne.count > 0) {
+      const current = Context.getOrUndefined(fiber.context, CurrentFlight)
+      if (current !== undefined && current.tracked) current.flight.addRead(entry.tags, entry.expiresAt, undefined)
+    }
     tellHit(entry.key)
   }
 
@@ -332,8 +334,10 @@ export const make = Effect.fnUntraced(function*(
     const context = Context.add(request.context, CurrentFlight, { flight, tracked: true })
     // A computation starts on its caller's stack. Deep recursion over keys goes on from a fresh one.
     const run = flight.depth % 16 === 15 ? Effect.andThen(Effect.yieldNow, fly(flight, request)) : fly(flight, request)
+    airborne.count++
     flight.fiber = Effect.runForkWith(context)(run)
     flight.fiber.addObserver((exit) => {
+      airborne.count--
       finish(flight, settled(flight, exit, undefined, undefined, false))
     })
     Fiber.runIn(flight.fiber, scope)

@@ -1,6 +1,7 @@
 /**
  * What cached functions and cached routes have in common: from a definition and a function to lookups and results.
  */
+import * as Cause from "effect/Cause"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
@@ -12,12 +13,12 @@ import type * as Scope from "effect/Scope"
 import * as CacheEntry from "../CacheEntry.ts"
 import * as CacheError from "../CacheError.ts"
 import type * as CacheEvent from "../CacheEvent.ts"
-import * as CachePolicy from "../CachePolicy.ts"
+import type * as CachePolicy from "../CachePolicy.ts"
 import type { Answer } from "./answer.ts"
 import { canonicalUnsafe } from "./canonical.ts"
 import { digest } from "./digest.ts"
 import { codecError, definitionError, inputError, resultError } from "./errors.ts"
-import { isFaithful } from "./faithful.ts"
+import { lossOf } from "./faithful.ts"
 import type { Flight } from "./flight.ts"
 import { freezeDeep } from "./freeze.ts"
 import { type Encoded, makeInputKey } from "./inputKey.ts"
@@ -58,14 +59,14 @@ export const makeCachedFunction = Effect.fnUntraced(function*(
     return yield* definitionError(where, `a name has 1 to ${maxNameLength} characters and no control characters`)
   }
   const millisOf = yield* lifetime(`${where}, timeToLive`, definition.timeToLive)
-  const input = makeInputKey(definition.input ?? {})
+  // A name has no control characters, and neither have canonical texts: no two keys are alike.
+  const prefix = `${name}\t`
+  const input = makeInputKey(prefix, definition.input ?? {})
   const codec = Schema.toCodecJson(definition.success)
   const encodeResult = Schema.encodeUnknownEffect(codec)
   const decodeResult = Schema.decodeUnknownEffect(codec)
-  const faithful = isFaithful(definition.success.ast)
+  const loss = lossOf(definition.success.ast)
   const tag = functionTag(name)
-  // A name has no control characters, and neither have canonical texts: no two keys are alike.
-  const prefix = `${name}\t`
 
   // Schemas run with the services of the definition, whoever calls.
   const provided = <A, E>(effect: Effect.Effect<A, E, any>): Effect.Effect<A, E> =>
@@ -88,35 +89,40 @@ export const makeCachedFunction = Effect.fnUntraced(function*(
           codecError("malformed", `The stored result of ${JSON.stringify(name)} does not fit its schema`, cause))
     )
 
-  // The value without what the schema does not know of it.
+  // Whether what is stored will be read as the value that was computed. What a schema does not know of a value is not a
+  // part of it, unless a union may take one member for another.
   const readType = Schema.decodeUnknownEffect(Schema.toType(definition.success))
-  const ofSchema = (value: unknown) => Effect.catch(readType(value), () => Effect.succeed(value))
+  const comesBack = Effect.fnUntraced(function*(value: unknown, body: string) {
+    if (loss === "none") return true
+    const expected = loss === "mistaken" ? value : yield* Effect.catch(readType(value), () => Effect.succeed(value))
+    return Equal.equals(yield* decodeResult(JSON.parse(body)), expected)
+  })
 
-  const encode = Effect.fnUntraced(function*(value: unknown) {
+  const encode = Effect.fnUntraced(function*(value: unknown, decoded: unknown) {
     const body = JSON.stringify(yield* encodeResult(value))
-    if (!faithful && !Equal.equals(yield* decodeResult(JSON.parse(body)), yield* ofSchema(value))) {
-      return yield* codecError("encode", "in JSON the value looks like another value of the schema")
+    if (!(yield* comesBack(value, body))) {
+      const error = resultError(name, "its JSON form is that of another value of the schema")
+      return { value, body, timeToLive: 0, rejected: "result", error } satisfies Computed
     }
-    return body
+    return yield* Effect.match(millisOf(Exit.succeed(value), decoded), {
+      onFailure: (error): Computed => ({ value, body, timeToLive: 0, rejected: "policy", error }),
+      onSuccess: (timeToLive): Computed => ({ value, body, timeToLive })
+    })
   })
 
   // Whatever the schema does with the value, even throw, the caller gets the value.
   const produce = (value: unknown, decoded: unknown): Effect.Effect<Computed, never, any> =>
-    Effect.matchEffect(Effect.catchDefect(encode(value), (defect) => Effect.fail(defect)), {
-      onFailure: (cause) =>
+    Effect.catchCause(
+      encode(value, decoded),
+      (cause) =>
         Effect.succeed<Computed>({
           value,
           body: undefined,
           timeToLive: 0,
           rejected: "result",
-          error: resultError(name, cause)
-        }),
-      onSuccess: (body) =>
-        Effect.match(millisOf(Exit.succeed(value), decoded), {
-          onFailure: (error): Computed => ({ value, body, timeToLive: 0, rejected: "policy", error }),
-          onSuccess: (timeToLive): Computed => ({ value, body, timeToLive })
+          error: resultError(name, Cause.squash(cause))
         })
-    })
+    )
 
   const addDeps = (flight: Flight, decoded: unknown) => {
     if (definition.deps === undefined) return
@@ -130,12 +136,11 @@ export const makeCachedFunction = Effect.fnUntraced(function*(
   return {
     name,
     tag,
-    prefix,
     input,
     fingerprint: fingerprint(definition),
     /** The key of an encoded input. Fails with a `CacheError` of reason `InputError`. */
     key: (encoded: Encoded, varied: unknown) =>
-      Effect.flatMap(keyText(encoded), (text) => withVaried(prefix + text, varied)),
+      Effect.flatMap(keyText(encoded), (key) => withVaried(key, varied)),
     withVariedUnsafe,
     tagOf: (key: string) => keyTag(tag, key.slice(prefix.length)),
     /** The input as its schema encodes it. Fails with a `CacheError` of reason `InputError`. */
@@ -170,8 +175,8 @@ export const makeCachedFunction = Effect.fnUntraced(function*(
       answer: Answer,
       again: (entry: CacheEntry.CacheEntry, error: CacheError.CacheError) => Effect.Effect<unknown, unknown, any>
     ) => {
-      const { entry, exit } = answer
-      if (exit !== undefined && (entry === undefined || Exit.isFailure(exit))) return exit
+      const { entry, exit, rejected } = answer
+      if (exit !== undefined && (entry === undefined || rejected === "result" || Exit.isFailure(exit))) return exit
       if (entry!.value !== undefined) return entry!.value
       return Effect.matchEffect(decodeEntry(entry!), {
         onFailure: (error) => exit ?? again(entry!, error),

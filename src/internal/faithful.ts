@@ -4,70 +4,109 @@
 import type * as SchemaAST from "effect/SchemaAST"
 
 /**
- * Whether decoding the JSON form of a value surely gives an equal value. Not so where members of a union look alike in
- * JSON: `undefined` and `null`, a bigint and a text of digits, `NaN` and "NaN", two structs. Such results are compared
- * before they are stored.
+ * What may happen to a value on its way to JSON and back.
+ *
+ * - `none`: it surely comes back as an equal value.
+ * - `transformed`: a transformation may map two values to one.
+ * - `mistaken`: members of a union look alike in JSON, `undefined` and `null`, a bigint and a text of digits, `NaN` and
+ *   "NaN", two structs, so that one may come back as the other.
+ *
+ * Results that may change are compared before they are stored.
  */
-export const isFaithful = (ast: SchemaAST.AST): boolean => check(ast, new Set())
+export type Loss = "none" | "transformed" | "mistaken"
 
-const check = (ast: SchemaAST.AST, seen: Set<SchemaAST.AST>): boolean => {
-  if (seen.has(ast)) return true
+/** The worst that may happen to a value of a schema. */
+export const lossOf = (ast: SchemaAST.AST): Loss => check(ast, new Set())
+
+const check = (ast: SchemaAST.AST, seen: Set<SchemaAST.AST>): Loss => {
+  if (seen.has(ast)) return "none"
   seen.add(ast)
-  // A transformation may map two values to one.
-  if (ast.encoding !== undefined) return false
+  const parts = new Set(partsOf(ast).map((part) => check(part, seen)))
+  if (parts.has("mistaken") || (ast._tag === "Union" && !areDistinct(ast.types))) return "mistaken"
+  const opaque = ast.encoding !== undefined || ast._tag === "Any"
+  return opaque || parts.has("transformed") ? "transformed" : "none"
+}
+
+const partsOf = (ast: SchemaAST.AST): ReadonlyArray<SchemaAST.AST> => {
   switch (ast._tag) {
-    case "Any":
-    case "Suspend":
-      return false
     case "Declaration":
-      return ast.typeParameters.every((parameter) => check(parameter, seen))
+      return ast.typeParameters
     case "Arrays":
-      return [...ast.elements, ...ast.rest].every((element) => check(element, seen))
+      return [...ast.elements, ...ast.rest]
     case "Objects":
-      return ast.propertySignatures.every(({ type }) => check(type, seen)) &&
-        ast.indexSignatures.every(({ type }) => check(type, seen))
+      return [...ast.propertySignatures, ...ast.indexSignatures].map(({ type }) => type)
     case "Union":
-      return ast.types.every((type) => check(type, seen)) && areDistinct(ast.types)
+      return ast.types
+    case "Suspend":
+      return [ast.thunk()]
     default:
-      return true
+      return []
   }
 }
 
+/** A kind of JSON, as far as it is known: which literal, and which literals in the fields of an object. */
+interface Shape {
+  readonly kind: string
+  readonly literal?: string
+  readonly fields?: ReadonlyMap<PropertyKey, string>
+}
+
 const areDistinct = (types: ReadonlyArray<SchemaAST.AST>): boolean => {
-  const shapes = types.flatMap(jsonShapes)
-  return shapes.every((shape, index) =>
-    shapes.every((other, otherIndex) =>
-      index === otherIndex || (shape !== other && shape.split(" ")[0] !== other && other.split(" ")[0] !== shape)
-    )
+  const shapes = types.map(shapesOf)
+  return shapes.every((mine, index) =>
+    shapes.slice(index + 1).every((others) => mine.every((shape) => others.every((other) => differ(shape, other))))
   )
 }
 
-// The kinds of JSON that values can become; a literal is its kind and its text.
-const jsonShapes = (ast: SchemaAST.AST): ReadonlyArray<string> => {
+const differ = (one: Shape, other: Shape): boolean => {
+  if (one.kind !== other.kind) return true
+  if (one.literal !== undefined && other.literal !== undefined && one.literal !== other.literal) return true
+  return Array.from(one.fields ?? []).some(([name, literal]) => {
+    const others = other.fields?.get(name)
+    return others !== undefined && others !== literal
+  })
+}
+
+const shapesOf = (ast: SchemaAST.AST): ReadonlyArray<Shape> => {
+  if (ast.encoding !== undefined) return anything
   switch (ast._tag) {
     case "Null":
     case "Undefined":
     case "Void":
-      return ["null"]
+      return [{ kind: "null" }]
     case "Boolean":
-      return ["boolean"]
+      return [{ kind: "boolean" }]
     case "Number":
-      return ["number", "string"]
+      return [{ kind: "number" }, { kind: "string" }]
     case "String":
     case "BigInt":
     case "Symbol":
     case "UniqueSymbol":
     case "TemplateLiteral":
-      return ["string"]
+      return [{ kind: "string" }]
     case "Literal":
-      return [`${typeof ast.literal === "bigint" ? "string" : typeof ast.literal} ${String(ast.literal)}`]
+      return [literalShape(ast.literal)]
     case "Enum":
-      return ast.enums.map(([, value]) => `${typeof value} ${value}`)
+      return ast.enums.map(([, value]) => literalShape(value))
     case "Union":
-      return ast.types.flatMap(jsonShapes)
+      return ast.types.flatMap(shapesOf)
     case "Arrays":
-      return ["array"]
+      return [{ kind: "array" }]
+    case "Objects":
+      return [{
+        kind: "object",
+        fields: new Map(ast.propertySignatures.flatMap(({ name, type }) =>
+          type._tag === "Literal" && type.context?.isOptional !== true ? [[name, String(type.literal)] as const] : []
+        ))
+      }]
     default:
-      return ["null", "boolean", "number", "string", "array", "object"]
+      return anything
   }
 }
+
+const literalShape = (literal: SchemaAST.LiteralValue): Shape => ({
+  kind: typeof literal === "bigint" ? "string" : typeof literal,
+  literal: String(literal)
+})
+
+const anything: ReadonlyArray<Shape> = ["null", "boolean", "number", "string", "array", "object"].map((kind) => ({ kind }))

@@ -18,6 +18,9 @@ import type * as CacheEvent from "../CacheEvent.ts"
 import { tagError } from "./errors.ts"
 import { tagProblem } from "./tagText.ts"
 
+/** How many computations run in this process: while there is none, no fiber runs in one. */
+export const airborne = { count: 0 }
+
 /** What a flight ended with. */
 export interface Landing {
   /** How the computation ended; `undefined` when the entry was found in the store. */

@@ -12,18 +12,21 @@ import { canonicalUnsafe, quote } from "./canonical.ts"
 /** The encoded side of an input: one property for each field that is present. */
 export type Encoded = Readonly<Record<string, unknown>>
 
-export const makeInputKey = <F extends Schema.Struct.Fields>(fields: F) => {
+/**
+ * `prefix` is what every key of the function starts with.
+ */
+export const makeInputKey = <F extends Schema.Struct.Fields>(prefix: string, fields: F) => {
   const struct = Schema.Struct(fields)
   const names = Object.keys(fields).toSorted()
   const labels = names.map((name) => `${quote(name)}:`)
-  const plain = names.every((name) => isPlain(fields[name]!.ast))
+  const start = `${prefix}{`
 
   // Reads declared fields only; absent and undefined stay apart.
-  const textOf = (input: Encoded): string => {
-    let out = "{"
+  const keyOf = (input: Encoded): string => {
+    let out = start
     for (let i = 0; i < names.length; i++) {
       if (!Object.hasOwn(input, names[i]!)) continue
-      out += (out === "{" ? "" : ",") + labels[i]! + canonicalUnsafe(input[names[i]!])
+      out += (out === start ? "" : ",") + labels[i]! + canonicalUnsafe(input[names[i]!])
     }
     return out + "}"
   }
@@ -36,18 +39,39 @@ export const makeInputKey = <F extends Schema.Struct.Fields>(fields: F) => {
      * The key of a typed input whose fields are all encoded as they are; `undefined` where a schema has to encode. No
      * entry has the key of an input that the schema refuses, so a look into the store needs no check.
      */
-    ofPlain: (input: unknown): string | undefined =>
-      plain && typeof input === "object" && input !== null && hasPrimitives(input as Encoded, names)
-        ? textOf(input as Encoded)
-        : undefined,
+    ofPlain: names.every((name) => isPlain(fields[name]!.ast)) ? makePlain(names, keyOf) : () => undefined,
     /** The key of an encoded input. Throws `UnstableValue`. */
-    ofEncodedUnsafe: textOf,
+    ofEncodedUnsafe: keyOf,
     encode: Schema.encodeUnknownEffect(struct) as (
       input: unknown
     ) => Effect.Effect<Encoded, Schema.SchemaError, Schema.Struct<F>["EncodingServices"]>,
     decode: Schema.decodeUnknownEffect(struct),
     /** As `decode`, for values of a request, which may hold one value where the schema wants a list. */
     decodeRequest: Schema.decodeUnknownEffect(Schema.toCodecArrayFromSingle(struct))
+  }
+}
+
+const maxMemo = 4096
+const longestMemo = 64
+
+const makePlain = (names: ReadonlyArray<string>, keyOf: (input: Encoded) => string) => {
+  const plain = (input: unknown): string | undefined =>
+    typeof input === "object" && input !== null && hasPrimitives(input as Encoded, names)
+      ? keyOf(input as Encoded)
+      : undefined
+  if (names.length !== 1) return plain
+  // Making a key costs more than finding its entry: those of one field are kept for a while. A Map cannot tell -0 from 0.
+  const name = names[0]!
+  const memo = new Map<unknown, string>()
+  return (input: unknown): string | undefined => {
+    const value = (input as Encoded | null)?.[name]
+    const known = memo.get(value)
+    if (known !== undefined) return known
+    const key = plain(input)
+    if (key === undefined || key.length > longestMemo || value === undefined || value === 0) return key
+    if (memo.size >= maxMemo) memo.clear()
+    memo.set(value, key)
+    return key
   }
 }
 

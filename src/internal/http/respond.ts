@@ -14,7 +14,7 @@ import { etagOf, matches } from "./etag.ts"
 export interface Style {
   /** Whether the response belongs to one user. */
   readonly isPrivate: boolean
-  /** The request headers that the result depends on, for `Vary` (RFC 9110, section 12.5.5). */
+  /** All request headers that the response depends on, for `Vary` (RFC 9110, section 12.5.5). */
   readonly vary: string | undefined
 }
 
@@ -62,10 +62,8 @@ const common = (entry: CacheEntry.CacheEntry, { isPrivate, vary }: Style) => ({
   ...entry.head?.headers,
   etag: entry.head?.headers["etag"] ?? etagOf(entry),
   "cache-control": entry.head?.headers["cache-control"] ?? (isPrivate ? "private, no-cache" : "no-cache"),
-  ...(vary === undefined ? {} : { vary: joined(entry.head?.headers["vary"], vary) })
+  ...(vary === undefined ? {} : { vary })
 })
-
-const joined = (own: string | undefined, ours: string): string => own === undefined ? ours : `${own}, ${ours}`
 
 // A condition is looked at only where the answer without it would be a success (RFC 9110, section 13.2.1).
 const isSuccess = (entry: CacheEntry.CacheEntry): boolean =>

@@ -41,7 +41,7 @@ export const serve = <L>(
   { cache, claim, fn, request: lookupOf, varyBy }: Served<L>,
   headers: Readonly<Record<string, string | undefined>>
 ): Effect.Effect<HttpServerResponse.HttpServerResponse, unknown, any> => {
-  const { input, prefix } = fn
+  const { input } = fn
   const fields: Fields = { names: input.names, lists: input.lists, headers: lowerCase(headers) }
   const mapped = Object.values(fields.headers).join(", ")
   const style: Style = { isPrivate: varyBy !== undefined, vary: mapped === "" ? undefined : mapped }
@@ -75,7 +75,7 @@ export const serve = <L>(
 
   const keyUnsafe = (values: Encoded, varied: unknown): string | undefined => {
     try {
-      return fn.withVariedUnsafe(prefix + input.ofEncodedUnsafe(values), varied)
+      return fn.withVariedUnsafe(input.ofEncodedUnsafe(values), varied)
     } catch {
       return undefined
     }

@@ -16,7 +16,7 @@ import * as Scope from "effect/Scope"
 import { LRUCache } from "lru-cache"
 import * as CacheError from "../../CacheError.ts"
 import type * as CacheEvent from "../../CacheEvent.ts"
-import * as CachePolicy from "../../CachePolicy.ts"
+import type * as CachePolicy from "../../CachePolicy.ts"
 import type { Answer } from "../answer.ts"
 import { canonicalUnsafe } from "../canonical.ts"
 import { definitionError } from "../errors.ts"
@@ -63,8 +63,21 @@ const maxRoutes = 10_000
 const maxParts = 32
 const maxAttempts = 3
 
-/** The parts that responses of one route and path depend on, or why they cannot be cached. */
-type Learned = ReadonlyArray<string> | "request" | "stream"
+/** What responses of one route and path depend on, or why they cannot be cached. */
+type Learned = Parts | "request" | "stream"
+
+interface Parts {
+  readonly names: ReadonlyArray<string>
+  readonly style: Style
+}
+
+const makeParts = (names: ReadonlyArray<string>, isPrivate: boolean): Parts => {
+  const headers = names.flatMap((name) => {
+    if (name.startsWith("header:")) return [name.slice("header:".length)]
+    return name.startsWith("cookie:") ? ["cookie"] : []
+  })
+  return { names, style: { isPrivate, vary: headers.length === 0 ? undefined : Array.from(new Set(headers)).join(", ") } }
+}
 
 export const makeWhole = Effect.fnUntraced(function*(
   name: string,
@@ -75,7 +88,7 @@ export const makeWhole = Effect.fnUntraced(function*(
   const millisOf = yield* lifetime(`cached handler ${JSON.stringify(name)}, timeToLive`, timeToLive)
   const tag = functionTag(name)
   const prefix = `${name}\t`
-  const style: Style = { isPrivate: varyBy !== undefined, vary: undefined }
+  const noParts = makeParts([], varyBy !== undefined)
   const learned = new LRUCache<string, Learned>({ max: maxRoutes })
 
   const run = (request: Request): Effect.Effect<Response, unknown, any> => Effect.suspend(() => handler(request))
@@ -154,9 +167,9 @@ export const makeWhole = Effect.fnUntraced(function*(
       learned.set(base, "request")
       return "unshareable"
     }
-    const sorted = Array.from(all).toSorted()
-    learned.set(base, sorted)
-    return { storable: form, names: sorted }
+    const parts = makeParts(Array.from(all).toSorted(), varyBy !== undefined)
+    learned.set(base, parts)
+    return { storable: form, names: parts.names }
   }
 
   const served: Effect.Effect<Response, unknown, any> = Effect.withFiber((fiber) => {
@@ -180,8 +193,9 @@ export const makeWhole = Effect.fnUntraced(function*(
     fiber: Fiber.Fiber<unknown, unknown>,
     attempts: number
   ): Effect.Effect<Response, unknown, any> => {
-    const names = learned.get(base) ?? []
-    if (typeof names === "string") return uncached(names)
+    const parts = learned.get(base) ?? noParts
+    if (typeof parts === "string") return uncached(parts)
+    const { names, style } = parts
     if (attempts === 0) return uncached("request")
     const key = keyOf(base, partsOf(names, request, context))
     const entry = cache.peek(key, fingerprint)
@@ -215,12 +229,13 @@ export const makeWhole = Effect.fnUntraced(function*(
         : uncached(learned.get(base) === "stream" ? "stream" : "request")
     }
     // The computation may have read more than the key of this request held when it joined.
-    const names = learned.get(base) ?? []
+    const parts = learned.get(base) ?? noParts
     if (
-      how === "joined" && (typeof names === "string" || keyOf(base, partsOf(names, request, context)) !== entry.key)
+      how === "joined" && (typeof parts === "string" || keyOf(base, partsOf(parts.names, request, context)) !== entry.key)
     ) {
       return attempt(base, request, context, fiber, attempts - 1)
     }
+    const { style } = typeof parts === "string" ? noParts : parts
     return exit === undefined
       ? respondHit(entry, request, cache.now(), style)
       : respondComputed(entry, answer, request, style)
