@@ -33,9 +33,14 @@ export interface Subject {
  * @category models
  * @since 0.1.0
  */
-export interface Started extends Subject {
+export interface Started {
+  /** Unique, in code unit order. */
+  readonly tags: ReadonlyArray<string>
+  readonly position: number
   /** The revision when it started. */
   readonly since: number
+  /** The revision at which it was last found untouched, -1 before. The graph keeps it here. */
+  untouchedAt: number
 }
 
 /**

@@ -22,13 +22,15 @@ import * as CacheEvent from "./CacheEvent.ts"
 import type * as CacheMetrics from "./CacheMetrics.ts"
 import * as DependencyGraph from "./DependencyGraph.ts"
 import type * as internal from "./internal/answer.ts"
-import { definitionError, recursionError, storeError, tagError, timeoutError } from "./internal/errors.ts"
+import { recursionError, storeError, tagError, timeoutError } from "./internal/errors.ts"
+import type * as claims from "./internal/claims.ts"
+import { makeClaims } from "./internal/claims.ts"
 import { makeEventBus } from "./internal/eventBus.ts"
 import { airborne, CurrentFlight, Flight, type Landing } from "./internal/flight.ts"
 import { follow, makeForget } from "./internal/log.ts"
 import { makeCounts, registerCounts } from "./internal/metrics.ts"
 import { millis } from "./internal/settings.ts"
-import { functionTag, tagProblem } from "./internal/tagText.ts"
+import { tagProblem } from "./internal/tagText.ts"
 import * as Store from "./Store.ts"
 import type * as Tag from "./Tag.ts"
 
@@ -88,16 +90,12 @@ export interface Lookup {
 export type Answer = internal.Answer
 
 /**
- * The right to store results under a name.
+ * The right to store results under a name, until `released`.
  *
  * @category models
  * @since 0.1.0
  */
-export interface Claim {
-  readonly name: string
-  /** The scope of the claim has closed: the name may be someone else's. */
-  readonly released: boolean
-}
+export type Claim = claims.Claim
 
 /**
  * The service.
@@ -212,7 +210,6 @@ export const make = Effect.fnUntraced(function*(
   )
   yield* follow(log, graph, tell)
   const forget = makeForget(log, graph, scope, tell)
-  const names = new Map<string, Claim>()
   const flights = new Map<string, Flight>()
 
   const peek = (key: string, fingerprint: string): CacheEntry.CacheEntry | undefined => {
@@ -332,8 +329,7 @@ export const make = Effect.fnUntraced(function*(
     const flight = new Flight(flights, request.key, graph.position(), graph.revision(), parent)
     flights.set(request.key, flight)
     const context = Context.add(request.context, CurrentFlight, { flight, tracked: true })
-    // A computation starts on its caller's stack. Deep recursion over keys goes on from a fresh one.
-    const run = flight.depth % 16 === 15 ? Effect.andThen(Effect.yieldNow, fly(flight, request)) : fly(flight, request)
+    const run = isDeep(flight) ? Effect.andThen(Effect.yieldNow, fly(flight, request)) : fly(flight, request)
     airborne.count++
     flight.fiber = Effect.runForkWith(context)(run)
     flight.fiber.addObserver((exit) => {
@@ -353,6 +349,7 @@ export const make = Effect.fnUntraced(function*(
     const exit = yield* Effect.exit(
       traced("effect-cached.compute", request.key, Effect.scoped(request.compute(flight)))
     )
+    if (isDeep(flight)) yield* Effect.yieldNow
     if (Exit.isFailure(exit)) return finish(flight, settled(flight, exit, undefined, undefined, false))
     const { body, error, head, key = request.key, rejected, timeToLive, value } = exit.value
     const computed = Exit.succeed(value)
@@ -442,31 +439,15 @@ export const make = Effect.fnUntraced(function*(
         if (held !== undefined && held !== entry) return Effect.void
         return Effect.asVoid(guarded(entry.key, "remove", store.remove(entry.key)))
       }),
-    claim: Effect.fnUntraced(function*(name, claimScope) {
-      const before = names.get(name)
-      if (before?.released === false) {
-        return yield* definitionError(
-          `cached function ${JSON.stringify(name)}`,
-          "another cached function has this name, and results are stored under it: give one of them another name"
-        )
-      }
-      const claim = { name, released: false }
-      names.set(name, claim)
-      if (claimScope !== undefined) {
-        yield* Scope.addFinalizer(
-          claimScope,
-          Effect.sync(() => {
-            claim.released = true
-          })
-        )
-      }
-      if (before !== undefined) yield* forget([functionTag(name)])
-      return claim
-    }),
+    claim: makeClaims(forget),
     forget,
     now
   })
 })
+
+// A computation starts on the stack of its caller and resumes who waits for it on its own. In a long chain of keys that ask
+// for one another, every sixteenth goes on from a fresh stack, on both ways.
+const isDeep = (flight: Flight): boolean => flight.depth % 16 === 15
 
 const landed = (entry: CacheEntry.CacheEntry, since: number): Landing => ({
   exit: undefined,
@@ -477,7 +458,7 @@ const landed = (entry: CacheEntry.CacheEntry, since: number): Landing => ({
   problem: undefined,
   position: entry.position,
   since,
-  revision: -1
+  untouchedAt: -1
 })
 
 const settled = (
@@ -488,7 +469,7 @@ const settled = (
   stored: boolean
 ): Landing => {
   const { position, problem, since, tags } = flight
-  return { exit, entry, rejected, stored, tags, problem, position, since, revision: -1 }
+  return { exit, entry, rejected, stored, tags, problem, position, since, untouchedAt: -1 }
 }
 
 // A span costs more than a hit: there is one only where a tracer records it.

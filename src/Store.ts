@@ -54,7 +54,10 @@ export class Store extends Context.Service<Store, {
   readonly peek: (key: string) => CacheEntry.CacheEntry | undefined
   /** The entry of a key, or `undefined`. */
   readonly get: (key: string) => Effect.Effect<CacheEntry.CacheEntry | undefined, CacheError.CacheError>
-  /** Stores an entry under its key. Never replaces an entry of a later position. */
+  /**
+   * Stores an entry under its key. Never replaces an entry of a later position, or one of the same position that was
+   * created later.
+   */
   readonly set: (entry: CacheEntry.CacheEntry) => Effect.Effect<SetResult, CacheError.CacheError>
   /** Removes the entry of a key, if there is one. */
   readonly remove: (key: string) => Effect.Effect<void, CacheError.CacheError>
@@ -147,6 +150,7 @@ export const makeMemory = Effect.fnUntraced(function*(
     }
   })
 
+  let insertions = 0
   const schedule = yield* makeSweeper(clock, sweepEvery, (now) => {
     let earliest = Infinity
     for (const [key, entry] of entries.entries()) {
@@ -161,16 +165,25 @@ export const makeMemory = Effect.fnUntraced(function*(
 
   return Store.of({
     remote: false,
-    peek: (key) => entries.get(key),
+    peek: (key) => {
+      const entry = entries.peek(key, peekOptions)
+      // Recency matters only when something is inserted: what was used since the last time stays where it is.
+      if (entry !== undefined && entry.usedAt !== insertions) {
+        entry.usedAt = insertions
+        entries.get(key, peekOptions)
+      }
+      return entry
+    },
     get: (key) => Effect.sync(() => entries.get(key)),
     set: (entry) =>
       Effect.sync(() => {
         const present = entries.peek(entry.key)
-        if (present !== undefined && present.position > entry.position) return "superseded"
+        if (present !== undefined && isLater(present, entry)) return "superseded"
         if (CacheEntry.size(entry) > maxBytes) {
           entries.delete(entry.key)
           return "too-large"
         }
+        insertions++
         entries.set(entry.key, entry)
         schedule(entry.expiresAt)
         return "stored"
@@ -188,6 +201,12 @@ export const makeMemory = Effect.fnUntraced(function*(
       )
   })
 })
+
+// One object for all look-ups, in place of one that lru-cache makes for each.
+const peekOptions = {}
+
+const isLater = (one: CacheEntry.Stored, other: CacheEntry.Stored): boolean =>
+  one.position > other.position || (one.position === other.position && one.createdAt > other.createdAt)
 
 // Sweeps soon after the earliest expiry, and at most once in `every` milliseconds: no entry, no timer. `sweep` returns the
 // earliest expiry that is left.

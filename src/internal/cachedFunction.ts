@@ -16,6 +16,7 @@ import type * as CacheEvent from "../CacheEvent.ts"
 import type * as CachePolicy from "../CachePolicy.ts"
 import type { Answer } from "./answer.ts"
 import { canonicalUnsafe } from "./canonical.ts"
+import { copyOfRecord } from "./copy.ts"
 import { digest } from "./digest.ts"
 import { codecError, definitionError, inputError, resultError } from "./errors.ts"
 import { lossOf } from "./faithful.ts"
@@ -143,8 +144,12 @@ export const makeCachedFunction = Effect.fnUntraced(function*(
       Effect.flatMap(keyText(encoded), (key) => withVaried(key, varied)),
     withVariedUnsafe,
     tagOf: (key: string) => keyTag(tag, key.slice(prefix.length)),
-    /** The input as its schema encodes it. Fails with a `CacheError` of reason `InputError`. */
-    encodeInput: (value: unknown) => Effect.mapError(provided(input.encode(value)), (cause) => inputError(name, cause)),
+    /** The input as its schema encodes it, and out of its owner's reach. Fails with a `CacheError` of reason `InputError`. */
+    encodeInput: (value: unknown) =>
+      Effect.mapBoth(provided(input.encode(value)), {
+        onSuccess: copyOfRecord,
+        onFailure: (cause) => inputError(name, cause)
+      }),
     /** The input that the values of a request are. Fails with a `CacheError` of reason `InputError`. */
     decodeRequest: (values: Encoded) =>
       Effect.mapError(provided(input.decodeRequest(values)), (cause) => inputError(name, cause)),

@@ -35,7 +35,7 @@ export interface Landing {
   readonly problem: CacheError.CacheError | undefined
   readonly position: number
   readonly since: number
-  revision: number
+  untouchedAt: number
 }
 
 export class Flight {
@@ -57,7 +57,7 @@ export class Flight {
   /** The earliest end of a cached value that this computation read, in milliseconds since the epoch. */
   expiresAt = Infinity
   /** The revision at which what is known of it was last found untouched. */
-  revision = -1
+  untouchedAt = -1
 
   private readonly collected = new Set<string>()
   private sorted: ReadonlyArray<string> | undefined = undefined
@@ -74,7 +74,7 @@ export class Flight {
 
   /** What was collected so far: unique, in code unit order. */
   get tags(): ReadonlyArray<string> {
-    return this.sorted ??= Array.from(this.collected).toSorted()
+    return this.sorted ??= Object.freeze(Array.from(this.collected).toSorted())
   }
 
   /** Adds what a user wrote as a tag. */
@@ -91,7 +91,7 @@ export class Flight {
       if (this.collected.has(tag)) continue
       this.collected.add(tag)
       this.sorted = undefined
-      this.revision = -1
+      this.untouchedAt = -1
     }
   }
 
@@ -121,12 +121,7 @@ export class Flight {
 
   /** Whether waiting for `other` would be waiting for itself: it computes the key, or `other` waits for it. */
   wouldWaitForItself(owner: object, key: string, other: Flight | undefined): boolean {
-    return this.computes(owner, key) || (this.landing === undefined && other !== undefined && other.needs(this))
-  }
-
-  private computes(owner: object, key: string): boolean {
-    return (this.landing === undefined && this.key === key && this.owner === owner) ||
-      (this.parent !== undefined && this.parent.computes(owner, key))
+    return computes(this, owner, key) || (this.landing === undefined && other !== undefined && other.needs(this))
   }
 
   private needs(other: Flight): boolean {
@@ -138,6 +133,14 @@ export class Flight {
     }
     return false
   }
+}
+
+// Whether a flight, or one that it runs in, computes a key.
+const computes = (innermost: Flight, owner: object, key: string): boolean => {
+  for (let flight: Flight | undefined = innermost; flight !== undefined; flight = flight.parent) {
+    if (flight.landing === undefined && flight.key === key && flight.owner === owner) return true
+  }
+  return false
 }
 
 /** The flight in whose computation a fiber runs, and whether it collects what the fiber reads. */

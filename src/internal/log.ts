@@ -108,8 +108,9 @@ export const makeForget = (log: Log, graph: Graph, scope: Scope.Scope, tell: Tel
     })
 
   return (tags: ReadonlyArray<string>): Effect.Effect<void, CacheError.CacheError> =>
-    Effect.flatMap(
-      Effect.forkIn(append(tags), scope, { startImmediately: true }),
-      Fiber.join
-    )
+    Effect.suspend(() => {
+      // A copy that nobody can change: the graph goes on looking at it.
+      const record = Object.freeze(Array.from(new Set(tags)))
+      return Effect.flatMap(Effect.forkIn(append(record), scope, { startImmediately: true }), Fiber.join)
+    })
 }

@@ -16,8 +16,11 @@ interface Subject {
   revision: number
 }
 
-interface Started extends Subject {
+interface Started {
+  readonly tags: ReadonlyArray<string>
+  readonly position: number
   readonly since: number
+  untouchedAt: number
 }
 
 export const makeMarks = (maxMarks: number, maxRecent: number) => {
@@ -65,11 +68,11 @@ export const makeMarks = (maxMarks: number, maxRecent: number) => {
     hasAbove(last, tags, position) || hasAbove(heldSince, tags, 0)
 
   const isUntouched = (started: Started): boolean => {
-    if (started.revision === revision) return true
+    if (started.untouchedAt === revision) return true
     const { position, since, tags } = started
     if (position < floor || (heldRoot > 0 && rootSince > since)) return false
     if (hasAbove(last, tags, position) || hasAbove(heldSince, tags, since)) return false
-    started.revision = revision
+    started.untouchedAt = revision
     return true
   }
 

@@ -42,6 +42,14 @@ export const recordedRequest = (
           return typeof value === "function" ? value.bind(target) : value
         }
       }
+    },
+    getOwnPropertyDescriptor: (target, property) => {
+      recording.unshareable = true
+      return Reflect.getOwnPropertyDescriptor(target, property)
+    },
+    ownKeys: (target) => {
+      recording.unshareable = true
+      return Reflect.ownKeys(target)
     }
   })
 
@@ -76,7 +84,8 @@ export const partOf = (
   request: HttpServerRequest.HttpServerRequest,
   search: Search
 ): string | ReadonlyArray<string> | undefined => {
-  if (part === "url") return request.originalUrl
+  // Middleware may have rewritten the URL.
+  if (part === "url") return [request.originalUrl, request.url]
   const colon = part.indexOf(":")
   const name = part.slice(colon + 1)
   switch (part.slice(0, colon)) {

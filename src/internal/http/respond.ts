@@ -62,8 +62,15 @@ const common = (entry: CacheEntry.CacheEntry, { isPrivate, vary }: Style) => ({
   ...entry.head?.headers,
   etag: entry.head?.headers["etag"] ?? etagOf(entry),
   "cache-control": entry.head?.headers["cache-control"] ?? (isPrivate ? "private, no-cache" : "no-cache"),
-  ...(vary === undefined ? {} : { vary })
+  ...(vary === undefined ? {} : { vary: merged(entry.head?.headers["vary"], vary) })
 })
+
+// The handler's own list, and what it left out. Names of headers are the same in any case.
+const merged = (own: string | undefined, all: string): string => {
+  if (own === undefined) return all
+  const listed = new Set(own.toLowerCase().split(",").map((name) => name.trim()))
+  return [own, ...all.split(", ").filter((name) => !listed.has(name))].join(", ")
+}
 
 // A condition is looked at only where the answer without it would be a success (RFC 9110, section 13.2.1).
 const isSuccess = (entry: CacheEntry.CacheEntry): boolean =>

@@ -61,11 +61,10 @@ interface Lookup {
 const fingerprint = "response-1"
 const maxRoutes = 10_000
 const maxParts = 32
+// A request that joins a flight and then turns out not to share its key asks again.
 const maxAttempts = 3
 
-/** What responses of one route and path depend on, or why they cannot be cached. */
-type Learned = Parts | "request" | "stream"
-
+/** The parts of a request that responses of one route and path depend on. */
 interface Parts {
   readonly names: ReadonlyArray<string>
   readonly style: Style
@@ -89,7 +88,8 @@ export const makeWhole = Effect.fnUntraced(function*(
   const tag = functionTag(name)
   const prefix = `${name}\t`
   const noParts = makeParts([], varyBy !== undefined)
-  const learned = new LRUCache<string, Learned>({ max: maxRoutes })
+  const learned = new LRUCache<string, Parts | "unshareable">({ max: maxRoutes })
+  const streams = new LRUCache<string, true>({ max: maxRoutes })
 
   const run = (request: Request): Effect.Effect<Response, unknown, any> => Effect.suspend(() => handler(request))
 
@@ -121,6 +121,25 @@ export const makeWhole = Effect.fnUntraced(function*(
     const { params } = Context.getUnsafe(context, HttpRouter.RouteContext)
     const search = Context.getUnsafe(context, HttpServerRequest.ParsedSearchParams)
     const recorded = recordedRequest(request, recording)
+    const settled = (exit: Exit.Exit<Response, unknown>): Effect.Effect<Computed, unknown> => {
+      const form = Exit.isSuccess(exit) ? storable(exit.value) : undefined
+      const vary = typeof form === "object" ? form.vary : []
+      const parts = learn(base, names, recording, vary)
+      if (parts === undefined) return Effect.succeed(alone(exit))
+      // A failure is for all who wait, if it came from nothing but what they have in common.
+      if (Exit.isFailure(exit)) {
+        return parts.names.length > names.length ? Effect.succeed(alone(exit)) : Effect.failCause(exit.cause)
+      }
+      const key = keyOf(base, partsOf(parts.names, request, context))
+      if (form === "stream") streams.set(key, true)
+      if (typeof form !== "object") return Effect.succeed(alone(exit))
+      const { body, head } = form
+      return Effect.match(millisOf(Exit.succeed(exit.value), params), {
+        onFailure: (error): Computed => ({ key, value: exit, body, head, timeToLive: 0, rejected: "policy", error }),
+        onSuccess: (timeToLive): Computed => ({ key, value: exit, body, head, timeToLive })
+      })
+    }
+
     return {
       context: Context.omit(Scope.Scope)(context).pipe(
         Context.add(HttpServerRequest.HttpServerRequest, recorded),
@@ -130,46 +149,29 @@ export const makeWhole = Effect.fnUntraced(function*(
         Effect.suspend(() => {
           flight.addTags([tag, keyTag(tag, base)])
           addDeps(flight, params)
-          return Effect.flatMap(run(recorded), (response) => {
-            const outcome = learn(base, names, recording, response)
-            if (typeof outcome === "string") {
-              return Effect.succeed<Computed>({ value: response, body: undefined, timeToLive: 0, rejected: "response" })
-            }
-            const { body, head } = outcome.storable
-            const key = keyOf(base, partsOf(outcome.names, request, context))
-            return Effect.match(millisOf(Exit.succeed(response), params), {
-              onFailure: (error): Computed => ({
-                key,
-                value: response,
-                body,
-                head,
-                timeToLive: 0,
-                rejected: "policy",
-                error
-              }),
-              onSuccess: (timeToLive): Computed => ({ key, value: response, body, head, timeToLive })
-            })
-          })
+          return Effect.flatMap(Effect.exit(run(recorded)), settled)
         }) as Effect.Effect<Computed, unknown, Scope.Scope>
     }
   }
 
-  // What this response tells about the ones to come.
-  const learn = (base: string, names: ReadonlyArray<string>, recording: Recording, response: Response) => {
-    const form = storable(response)
-    if (form === "stream" || recording.unshareable) {
-      learned.set(base, form === "stream" ? "stream" : "request")
-      return "unshareable"
-    }
-    if (form === "forbidden") return form
-    const all = new Set([...names, ...recording.parts, ...form.vary.map((header) => `header:${header}`)])
-    if (all.size > maxParts) {
-      learned.set(base, "request")
-      return "unshareable"
+  // What this computation tells about those to come: the parts of the request that it depended on, or `undefined` where
+  // no key can hold them.
+  const learn = (
+    base: string,
+    names: ReadonlyArray<string>,
+    recording: Recording,
+    vary: ReadonlyArray<string>
+  ): Parts | undefined => {
+    const known = learned.get(base)
+    const all = new Set([...names, ...recording.parts, ...vary.map((header) => `header:${header}`)])
+    if (typeof known === "object") for (const name of known.names) all.add(name)
+    if (recording.unshareable || all.size > maxParts) {
+      learned.set(base, "unshareable")
+      return undefined
     }
     const parts = makeParts(Array.from(all).toSorted(), varyBy !== undefined)
     learned.set(base, parts)
-    return { storable: form, names: parts.names }
+    return parts
   }
 
   const served: Effect.Effect<Response, unknown, any> = Effect.withFiber((fiber) => {
@@ -194,10 +196,10 @@ export const makeWhole = Effect.fnUntraced(function*(
     attempts: number
   ): Effect.Effect<Response, unknown, any> => {
     const parts = learned.get(base) ?? noParts
-    if (typeof parts === "string") return uncached(parts)
+    if (typeof parts === "string" || attempts === 0) return uncached("request")
     const { names, style } = parts
-    if (attempts === 0) return uncached("request")
     const key = keyOf(base, partsOf(names, request, context))
+    if (streams.has(key)) return uncached("stream")
     const entry = cache.peek(key, fingerprint)
     if (entry !== undefined) {
       cache.took(entry, fiber)
@@ -219,22 +221,20 @@ export const makeWhole = Effect.fnUntraced(function*(
   ): Effect.Effect<Response, unknown, any> => {
     const { entry, exit, how } = answer
     if (exit !== undefined && Exit.isFailure(exit)) return exit as Exit.Exit<never, unknown>
-    if (entry === undefined) {
-      // Not for anyone else. A stream belongs to the flight that has ended; the handler runs again, for this request.
-      const response = exit?.value as Response
-      return how === "miss" && learned.get(base) !== "stream"
-        ? Effect.succeed(
-          HttpServerResponse.setHeader(response, "cache-status", CacheStatus.miss(false, false, answer.rejected))
-        )
-        : uncached(learned.get(base) === "stream" ? "stream" : "request")
-    }
-    // The computation may have read more than the key of this request held when it joined.
     const parts = learned.get(base) ?? noParts
-    if (
-      how === "joined" && (typeof parts === "string" || keyOf(base, partsOf(parts.names, request, context)) !== entry.key)
-    ) {
+    const key = typeof parts === "string" ? undefined : keyOf(base, partsOf(parts.names, request, context))
+    if (entry === undefined) {
+      // A stream belongs to the flight, which has ended: the handler runs again, for this request.
+      if (how === "miss" && !(key !== undefined && streams.has(key))) {
+        return Effect.map(
+          exit!.value as Exit.Exit<Response, unknown>,
+          HttpServerResponse.setHeader("cache-status", CacheStatus.miss(false, false, answer.rejected))
+        )
+      }
       return attempt(base, request, context, fiber, attempts - 1)
     }
+    // The computation may have read more than the key of this request held when it joined.
+    if (how === "joined" && key !== entry.key) return attempt(base, request, context, fiber, attempts - 1)
     const { style } = typeof parts === "string" ? noParts : parts
     return exit === undefined
       ? respondHit(entry, request, cache.now(), style)
@@ -251,3 +251,11 @@ const partsOf = (names: ReadonlyArray<string>, request: Request, context: Contex
 
 const keyOf = (base: string, parts: ReadonlyArray<ReadonlyArray<unknown>>): string =>
   `${base}\t${canonicalUnsafe(parts)}`
+
+// What is for this request alone: its own response or failure, and nothing to store.
+const alone = (exit: Exit.Exit<Response, unknown>): Computed => ({
+  value: exit,
+  body: undefined,
+  timeToLive: 0,
+  rejected: "response"
+})
