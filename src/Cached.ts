@@ -75,7 +75,8 @@ export type KeyPart =
  * - `input`: the fields of the input. They are the key: a computation is given what the key was made of, decoded, and
  *   nothing else. Default: no input.
  * - `success`: how the result is encoded, stored, decoded and served. Whoever asks gets a decoded copy, on a hit as on a
- *   miss: a frozen one, or one of their own where it holds dates, maps or bytes.
+ *   miss: a frozen one, or one of their own where it holds dates, maps or bytes. Only a value that cannot be encoded is
+ *   handed out as it is.
  * - `deps`: the tags that end the result, from the input. What depends on more than that adds tags with `addDeps`.
  * - `timeToLive`: default infinite.
  * - `varyBy`: what else the result depends on, a current user for instance. It is evaluated for each call, is a part of the
@@ -249,7 +250,7 @@ export const make = <
     const cache = yield* ResultCache
     const context = yield* Effect.context<Scope.Scope>()
     // The computation's services: taken now, and nothing from whoever calls. A caller's span becomes the parent of ours.
-    const captured = Context.omit(Scope.Scope)(context)
+    const captured = Context.omit(Scope.Scope, Tracer.ParentSpan)(context)
     const fn = yield* makeCachedFunction(name, definition, f, captured)
     const claim = yield* cache.claim(name, Context.getOrUndefined(context, Scope.Scope))
     const request: Internals<RV>["request"] = (key, encoded, varied, fiber) => {

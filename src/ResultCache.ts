@@ -26,7 +26,7 @@ import { recursionError, storeError, tagError, timeoutError } from "./internal/e
 import type * as claims from "./internal/claims.ts"
 import { makeClaims } from "./internal/claims.ts"
 import { makeEventBus } from "./internal/eventBus.ts"
-import { airborne, CurrentFlight, Flight, type Landing } from "./internal/flight.ts"
+import { airborne, CurrentFlight, Flight, landings, type Landing } from "./internal/flight.ts"
 import { follow, makeForget } from "./internal/log.ts"
 import { makeCounts, registerCounts } from "./internal/metrics.ts"
 import { millis } from "./internal/settings.ts"
@@ -218,7 +218,7 @@ export const make = Effect.fnUntraced(function*(
   }
 
   const mayServe = (entry: CacheEntry.CacheEntry, fingerprint: string): boolean =>
-    entry.fingerprint === fingerprint && graph.isValid(entry) &&
+    entry.fingerprint === fingerprint && graph.isValid(entry) && scope.state._tag !== "Closed" &&
     (entry.expiresAt === Infinity || entry.expiresAt > now())
 
   const took = (entry: CacheEntry.CacheEntry, fiber: Fiber.Fiber<unknown, unknown>): void => {
@@ -329,7 +329,9 @@ export const make = Effect.fnUntraced(function*(
     const flight = new Flight(flights, request.key, graph.position(), graph.revision(), parent)
     flights.set(request.key, flight)
     const context = Context.add(request.context, CurrentFlight, { flight, tracked: true })
-    const run = isDeep(flight) ? Effect.andThen(Effect.yieldNow, fly(flight, request)) : fly(flight, request)
+    const run = flight.depth % maxStacked === maxStacked - 1
+      ? Effect.andThen(Effect.yieldNow, fly(flight, request))
+      : fly(flight, request)
     airborne.count++
     flight.fiber = Effect.runForkWith(context)(run)
     flight.fiber.addObserver((exit) => {
@@ -349,7 +351,7 @@ export const make = Effect.fnUntraced(function*(
     const exit = yield* Effect.exit(
       traced("effect-cached.compute", request.key, Effect.scoped(request.compute(flight)))
     )
-    if (isDeep(flight)) yield* Effect.yieldNow
+    if (landings.depth > maxStacked) yield* Effect.yieldNow
     if (Exit.isFailure(exit)) return finish(flight, settled(flight, exit, undefined, undefined, false))
     const { body, error, head, key = request.key, rejected, timeToLive, value } = exit.value
     const computed = Exit.succeed(value)
@@ -378,14 +380,14 @@ export const make = Effect.fnUntraced(function*(
     if (expiresAt <= createdAt) return reject("no-lifetime", undefined)
     // A store outside this process is not waited for. The flight stays until it has answered, for those who come.
     if (store.remote) flight.land(settled(flight, computed, entry, undefined, false))
-    const result = yield* guarded(key, "set", store.set(entry))
+    const result = yield* guarded(key, "set", () => store.set(entry))
     if (result === "too-large" || result === "superseded") return reject(result, undefined)
     if (result === "stored") tell(CacheEvent.Stored({ key, tags, expiresAt }))
     finish(flight, settled(flight, computed, entry, undefined, result === "stored"))
   })
 
   const ask = (request: Lookup): Effect.Effect<CacheEntry.CacheEntry | undefined> =>
-    Effect.map(guarded(request.key, "get", store.get(request.key)), (entry) => {
+    Effect.map(guarded(request.key, "get", () => store.get(request.key)), (entry) => {
       if (entry === undefined || entry.key !== request.key || !mayServe(entry, request.fingerprint)) return undefined
       tellHit(request.key)
       return entry
@@ -395,8 +397,9 @@ export const make = Effect.fnUntraced(function*(
   const guarded = <A>(
     key: string,
     operation: CacheError.StoreError["operation"],
-    effect: Effect.Effect<A, CacheError.CacheError>
+    run: () => Effect.Effect<A, CacheError.CacheError>
   ): Effect.Effect<A | undefined> => {
+    const effect = Effect.suspend(run)
     const limited = store.remote
       ? Effect.timeoutOrElse(traced(`effect-cached.${operation}`, key, effect), {
         duration: storeTimeout,
@@ -425,7 +428,7 @@ export const make = Effect.fnUntraced(function*(
         }
         return tags.length === 0 ? Effect.void : forget(tags)
       }),
-    clear: Effect.andThen(forget([]), Effect.asVoid(guarded("", "clear", store.clear))),
+    clear: Effect.andThen(forget([]), Effect.asVoid(guarded("", "clear", () => store.clear))),
     events,
     counts: Effect.sync(() => ({ ...counts })),
     peek,
@@ -437,7 +440,7 @@ export const make = Effect.fnUntraced(function*(
         // Someone else may have replaced it already.
         const held = store.peek(entry.key)
         if (held !== undefined && held !== entry) return Effect.void
-        return Effect.asVoid(guarded(entry.key, "remove", store.remove(entry.key)))
+        return Effect.asVoid(guarded(entry.key, "remove", () => store.remove(entry.key)))
       }),
     claim: makeClaims(forget),
     forget,
@@ -445,9 +448,9 @@ export const make = Effect.fnUntraced(function*(
   })
 })
 
-// A computation starts on the stack of its caller and resumes who waits for it on its own. In a long chain of keys that ask
-// for one another, every sixteenth goes on from a fresh stack, on both ways.
-const isDeep = (flight: Flight): boolean => flight.depth % 16 === 15
+// A computation starts on the stack of its caller, and resumes who waits for it on its own. A long chain of keys that ask for
+// one another goes on from a fresh stack now and then, on both ways.
+const maxStacked = 16
 
 const landed = (entry: CacheEntry.CacheEntry, since: number): Landing => ({
   exit: undefined,

@@ -131,7 +131,7 @@ export interface MemoryOptions {
 export const makeMemory = Effect.fnUntraced(function*(
   options?: MemoryOptions
 ): Effect.fn.Return<Store["Service"], CacheError.CacheError, Scope.Scope> {
-  const max = yield* size("Store.maxEntries", options?.maxEntries ?? 100_000)
+  const max = yield* size("Store.maxEntries", options?.maxEntries ?? 100_000, maxMapSize)
   const maxBytes = yield* size("Store.maxBytes", options?.maxBytes ?? 64 * 1024 * 1024)
   const sweepEvery = yield* millis("Store.sweepEvery", options?.sweepEvery ?? "1 minute")
   const clock = yield* Clock.Clock
@@ -201,6 +201,9 @@ export const makeMemory = Effect.fnUntraced(function*(
       )
   })
 })
+
+// The most that a Map holds.
+const maxMapSize = 2 ** 24
 
 // One object for all look-ups, in place of one that lru-cache makes for each.
 const peekOptions = {}

@@ -15,16 +15,16 @@ import * as CacheError from "../CacheError.ts"
 import type * as CacheEvent from "../CacheEvent.ts"
 import type * as CachePolicy from "../CachePolicy.ts"
 import type { Answer } from "./answer.ts"
-import { canonicalUnsafe } from "./canonical.ts"
 import { copyOfRecord } from "./copy.ts"
 import { digest } from "./digest.ts"
-import { codecError, definitionError, inputError, resultError } from "./errors.ts"
+import { codecError, definitionError, describe, inputError, resultError } from "./errors.ts"
 import { lossOf } from "./faithful.ts"
 import type { Flight } from "./flight.ts"
 import { freezeDeep } from "./freeze.ts"
 import { type Encoded, makeInputKey } from "./inputKey.ts"
 import { lifetime } from "./settings.ts"
 import { functionTag, keyTag } from "./tagText.ts"
+import { withVaried, withVariedUnsafe } from "./varied.ts"
 
 /** A definition, its types erased. */
 export interface AnyDefinition {
@@ -130,7 +130,7 @@ export const makeCachedFunction = Effect.fnUntraced(function*(
     try {
       for (const tag of definition.deps(decoded)) flight.addTag(tag)
     } catch (defect) {
-      flight.problem ??= definitionError(`${where}, deps`, `the function threw ${String(defect)}`)
+      flight.problem ??= definitionError(`${where}, deps`, `the function threw ${describe(defect)}`)
     }
   }
 
@@ -198,15 +198,6 @@ export const makeCachedFunction = Effect.fnUntraced(function*(
 const maxNameLength = 200
 // oxlint-disable-next-line no-control-regex -- control characters are what it looks for
 const controlCharacter = /[\u0000-\u001f\u007f]/
-
-const withVariedUnsafe = (key: string, varied: unknown): string =>
-  varied === undefined ? key : `${key}\t${canonicalUnsafe(varied)}`
-
-const withVaried = (key: string, varied: unknown): Effect.Effect<string, CacheError.CacheError> =>
-  Effect.try({
-    try: () => withVariedUnsafe(key, varied),
-    catch: (cause) => inputError(`${key.slice(0, key.indexOf("\t"))}, varyBy`, cause)
-  })
 
 // Schemas as data: what keys and bodies are, what they decode to, and what the function was told about its version.
 const fingerprint = ({ input, success, version }: AnyDefinition): string => {

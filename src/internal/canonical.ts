@@ -28,7 +28,7 @@ export const canonicalUnsafe = (value: unknown): string => {
     case "bigint":
       return `${value}n`
     case "object":
-      return value === null ? "null" : canonicalObject(value, 0)
+      return value === null ? "null" : canonicalObject(value, { depth: 0, parts: 0 })
     case "boolean":
     case "undefined":
       return String(value)
@@ -38,6 +38,14 @@ export const canonicalUnsafe = (value: unknown): string => {
 }
 
 const maxDepth = 64
+const maxParts = 100_000
+
+// How far a walk over a value has come. The bounds end the walk over a value that contains itself.
+interface Walk {
+  depth: number
+  parts: number
+}
+
 // What JSON escapes, and surrogates, which only JSON.stringify tells apart from lone ones.
 // oxlint-disable-next-line no-control-regex -- control characters are what it looks for
 const needsEscape = /["\\\u0000-\u001f\ud800-\udfff]/
@@ -47,29 +55,37 @@ const needsEscape = /["\\\u0000-\u001f\ud800-\udfff]/
  */
 export const quote = (text: string): string => needsEscape.test(text) ? JSON.stringify(text) : `"${text}"`
 
-const canonicalAt = (value: unknown, depth: number): string => {
+const canonicalAt = (value: unknown, walk: Walk): string => {
+  if (++walk.parts > maxParts) {
+    throw new UnstableValue(`a value of more than ${maxParts} parts has no stable encoding`)
+  }
   if (typeof value !== "object" || value === null) return canonicalUnsafe(value)
-  if (depth > maxDepth) throw new UnstableValue(`a value nested deeper than ${maxDepth} levels has no stable encoding`)
-  return canonicalObject(value, depth)
+  if (walk.depth === maxDepth) {
+    throw new UnstableValue(`a value nested deeper than ${maxDepth} levels has no stable encoding`)
+  }
+  walk.depth++
+  const text = canonicalObject(value, walk)
+  walk.depth--
+  return text
 }
 
-const canonicalObject = (value: object, depth: number): string => {
-  if (Array.isArray(value)) return `[${Array.from(value, (item) => canonicalAt(item, depth + 1)).join(",")}]`
+const canonicalObject = (value: object, walk: Walk): string => {
+  if (Array.isArray(value)) return `[${Array.from(value, (item) => canonicalAt(item, walk)).join(",")}]`
   const prototype: unknown = Object.getPrototypeOf(value)
-  if (prototype === Object.prototype || prototype === null) return canonicalRecord(value, depth)
+  if (prototype === Object.prototype || prototype === null) return canonicalRecord(value, walk)
   if (value instanceof Date) return `Date(${value.getTime()})`
   if (value instanceof URL) return `URL(${quote(value.href)})`
   if (value instanceof RegExp) return `RegExp(${quote(value.source)},${quote(value.flags)})`
   if (value instanceof Uint8Array) return `Bytes(${Array.from(value, hex).join("")})`
-  if (value instanceof Map) return `Map(${pairs(value, depth)})`
-  if (value instanceof Set) return `Set(${items(value, depth).toSorted().join(",")})`
-  return canonicalData(value, depth)
+  if (value instanceof Map) return `Map(${pairs(value, walk)})`
+  if (value instanceof Set) return `Set(${items(value, walk).toSorted().join(",")})`
+  return canonicalData(value, walk)
 }
 
 // The data types of effect that schemas decode to and do not encode further.
-const canonicalData = (value: object, depth: number): string => {
+const canonicalData = (value: object, walk: Walk): string => {
   if (Option.isOption(value)) {
-    return Option.isSome(value) ? `Some(${canonicalAt(value.value, depth + 1)})` : "None"
+    return Option.isSome(value) ? `Some(${canonicalAt(value.value, walk)})` : "None"
   }
   if (DateTime.isDateTime(value)) {
     const zone = DateTime.isZoned(value) ? `,${quote(DateTime.zoneToString(value.zone))}` : ""
@@ -82,24 +98,24 @@ const canonicalData = (value: object, depth: number): string => {
     const { scale, value: digits } = BigDecimal.normalize(value)
     return `BigDecimal(${digits},${scale})`
   }
-  if (HashMap.isHashMap(value)) return `HashMap(${pairs(HashMap.entries(value), depth)})`
-  if (HashSet.isHashSet(value)) return `HashSet(${items(value, depth).toSorted().join(",")})`
-  if (Chunk.isChunk(value)) return `Chunk(${items(value, depth).join(",")})`
+  if (HashMap.isHashMap(value)) return `HashMap(${pairs(HashMap.entries(value), walk)})`
+  if (HashSet.isHashSet(value)) return `HashSet(${items(value, walk).toSorted().join(",")})`
+  if (Chunk.isChunk(value)) return `Chunk(${items(value, walk).join(",")})`
   throw new UnstableValue(`an instance of ${nameOf(value)} has no stable encoding`)
 }
 
-const items = (values: Iterable<unknown>, depth: number): ReadonlyArray<string> =>
-  Array.from(values, (item) => canonicalAt(item, depth + 1))
+const items = (values: Iterable<unknown>, walk: Walk): ReadonlyArray<string> =>
+  Array.from(values, (item) => canonicalAt(item, walk))
 
-const pairs = (entries: Iterable<readonly [unknown, unknown]>, depth: number): string =>
-  Array.from(entries, ([key, value]) => `${canonicalAt(key, depth + 1)}=>${canonicalAt(value, depth + 1)}`)
+const pairs = (entries: Iterable<readonly [unknown, unknown]>, walk: Walk): string =>
+  Array.from(entries, ([key, value]) => `${canonicalAt(key, walk)}=>${canonicalAt(value, walk)}`)
     .toSorted().join(",")
 
-const canonicalRecord = (value: object, depth: number): string => {
+const canonicalRecord = (value: object, walk: Walk): string => {
   if (Object.getOwnPropertySymbols(value).length > 0) {
     throw new UnstableValue("a symbol as a key has no stable encoding")
   }
-  const fields = Object.entries(value).map(([key, item]) => `${quote(key)}:${canonicalAt(item, depth + 1)}`)
+  const fields = Object.entries(value).map(([key, item]) => `${quote(key)}:${canonicalAt(item, walk)}`)
   return `{${fields.toSorted().join(",")}}`
 }
 

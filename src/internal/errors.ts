@@ -76,6 +76,13 @@ export const timeoutError = (operation: string, millis: number): CacheError.Cach
     })
   })
 
-const describe = (cause: unknown): string => cause instanceof Error ? cause.message : String(cause)
+/** What is known of something that was thrown. Some of what can be thrown cannot be printed. */
+export const describe = (cause: unknown): string => {
+  try {
+    return cause instanceof Error ? cause.message : String(cause)
+  } catch {
+    return "something that cannot be printed"
+  }
+}
 
 const shorten = (text: string): string => text.length > 300 ? `${text.slice(0, 300)}…` : text

@@ -16,7 +16,7 @@ export const makeEventBus = Effect.fnUntraced(function*(
   now: () => number
 ) {
   const context = yield* Effect.context()
-  const pubsub = yield* PubSub.sliding<CacheEvent.CacheEvent>(backlog)
+  const pubsub = yield* Effect.acquireRelease(PubSub.sliding<CacheEvent.CacheEvent>(backlog), PubSub.shutdown)
   const lastWarning = new Map<string, number>()
   let listeners = 0
 

@@ -21,6 +21,9 @@ import { tagProblem } from "./tagText.ts"
 /** How many computations run in this process: while there is none, no fiber runs in one. */
 export const airborne = { count: 0 }
 
+/** How many landings are on the stack: each resumes those who wait, and they may land in turn. */
+export const landings = { depth: 0 }
+
 /** What a flight ended with. */
 export interface Landing {
   /** How the computation ended; `undefined` when the entry was found in the store. */
@@ -106,7 +109,9 @@ export class Flight {
   land(landing: Landing): void {
     if (this.landing !== undefined) return
     this.landing = landing
+    landings.depth++
     Deferred.doneUnsafe(this.deferred, Effect.succeed(landing))
+    landings.depth--
   }
 
   startWaitingFor(other: Flight): void {

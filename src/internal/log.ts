@@ -6,6 +6,7 @@ import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import type * as CacheError from "../CacheError.ts"
 import * as CacheEvent from "../CacheEvent.ts"
+import { logError } from "./errors.ts"
 import { covers } from "./tagText.ts"
 
 interface Record {
@@ -32,10 +33,10 @@ interface Log {
 
 type Tell = (event: CacheEvent.CacheEvent) => void
 
-/** Keeps the graph up to date until the scope closes. From then on nothing is valid. */
+/** Keeps the graph up to date until the scope closes. */
 export const follow = (log: Log, graph: Graph, tell: Tell): Effect.Effect<void, never, Scope.Scope> => {
   let state: "starting" | "following" | "lost" = "starting"
-  const following = log.follow((change) => {
+  return log.follow((change) => {
     switch (change._tag) {
       case "Record":
         return graph.apply(change)
@@ -53,7 +54,6 @@ export const follow = (log: Log, graph: Graph, tell: Tell): Effect.Effect<void, 
         return
     }
   })
-  return Effect.andThen(following, Effect.addFinalizer(() => Effect.sync(() => graph.lose())))
 }
 
 const maxUntaken = 10_000
@@ -110,6 +110,7 @@ export const makeForget = (log: Log, graph: Graph, scope: Scope.Scope, tell: Tel
   return (tags: ReadonlyArray<string>): Effect.Effect<void, CacheError.CacheError> =>
     Effect.suspend(() => {
       // A copy that nobody can change: the graph goes on looking at it.
+      if (scope.state._tag === "Closed") return Effect.fail(logError("The cache is closed: its layer was released"))
       const record = Object.freeze(Array.from(new Set(tags)))
       return Effect.flatMap(Effect.forkIn(append(record), scope, { startImmediately: true }), Fiber.join)
     })

@@ -4,9 +4,10 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
+import { format } from "effect/Formatter"
 import type * as CacheError from "../CacheError.ts"
 import type * as CachePolicy from "../CachePolicy.ts"
-import { definitionError } from "./errors.ts"
+import { definitionError, describe } from "./errors.ts"
 
 /**
  * A checked time to live, in milliseconds. Fails where a function gives an unusable duration.
@@ -30,7 +31,7 @@ export const lifetime = <A, E, Input>(
       Effect.flatMap(
         Effect.try({
           try: () => timeToLive(exit, input),
-          catch: (thrown) => definitionError(where, `the function threw ${String(thrown)}`)
+          catch: (thrown) => definitionError(where, `the function threw ${describe(thrown)}`)
         }),
         (duration) => millis(where, duration)
       )
@@ -51,23 +52,26 @@ const infinite = Effect.succeed(Infinity)
 export const millis = (where: string, input: Duration.Input): Effect.Effect<number, CacheError.CacheError> => {
   const duration = Duration.fromInput(input)
   const value = duration._tag === "Some" ? Duration.toMillis(duration.value) : NaN
-  // `fromInput` is lenient: it makes zero of a number that is negative, and of one that is none.
-  const numbers: ReadonlyArray<unknown> = typeof input === "object" && input !== null ? Object.values(input) : [input]
-  return !(value >= 0) || numbers.some((number) => typeof number === "number" && !(number >= 0))
-    ? Effect.fail(
-      definitionError(
-        where,
-        `${typeof input === "object" ? JSON.stringify(input) : String(input)} is not a duration of zero or more`
-      )
-    )
-    : Effect.succeed(value)
+  // `fromInput` is lenient: it makes zero of a number that is negative, of one that is none, and of `{}`.
+  const parts: ReadonlyArray<unknown> = typeof input === "object" && input !== null && !Duration.isDuration(input)
+    ? Object.values(input)
+    : [input]
+  return value >= 0 && parts.length > 0 && parts.every((part) => typeof part !== "number" || part >= 0)
+    ? Effect.succeed(value)
+    : Effect.fail(definitionError(where, `${shown(input)} is not a duration of zero or more`))
 }
 
 /**
- * A size or a count. Fails with a `CacheError` of reason `DefinitionError` unless it is a whole number of at least one;
+ * A size or a count. Fails with a `CacheError` of reason `DefinitionError` unless it is a whole number from one to `most`;
  * `where` names it in the message.
  */
-export const size = (where: string, value: number): Effect.Effect<number, CacheError.CacheError> =>
-  Number.isSafeInteger(value) && value >= 1
+export const size = (
+  where: string,
+  value: number,
+  most: number = Number.MAX_SAFE_INTEGER
+): Effect.Effect<number, CacheError.CacheError> =>
+  Number.isSafeInteger(value) && value >= 1 && value <= most
     ? Effect.succeed(value)
-    : Effect.fail(definitionError(where, `${value} is not a whole number of at least 1`))
+    : Effect.fail(definitionError(where, `${shown(value)} is not a whole number from 1 to ${most}`))
+
+const shown = (value: unknown): string => typeof value === "string" ? value : format(value)

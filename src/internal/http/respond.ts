@@ -31,7 +31,7 @@ export const respondHit = (
   style: Style
 ): Response => {
   const age = Math.max(0, Math.floor((now - entry.createdAt) / 1000))
-  const condition = request.headers["if-none-match"]
+  const condition = conditionOf(request)
   const { served } = entry
   if (condition === undefined && served?.age === age && served.style === style) return served.response
   const ttl = entry.expiresAt === Infinity ? Infinity : Math.floor((entry.expiresAt - entry.createdAt) / 1000) - age
@@ -50,11 +50,15 @@ export const respondComputed = (
   style: Style
 ): Response => {
   const headers = { ...common(entry, style), "cache-status": CacheStatus.miss(how === "joined", stored, rejected) }
-  const condition = request.headers["if-none-match"]
+  const condition = conditionOf(request)
   return condition !== undefined && isSuccess(entry) && matches(condition, headers.etag)
     ? notModified(headers)
     : Exit.succeed(full(entry, headers))
 }
+
+// For other methods the condition would be a reason not to act (RFC 9110, section 13.1.2).
+const conditionOf = ({ headers, method }: HttpServerRequest.HttpServerRequest): string | undefined =>
+  method === "GET" || method === "HEAD" || method === "QUERY" ? headers["if-none-match"] : undefined
 
 // Whoever stores the response has to ask before using it again: no invalidation could reach it there. `no-cache` is that
 // (RFC 9111, section 5.2.2.4), and the validator makes the question cheap.

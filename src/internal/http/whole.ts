@@ -19,10 +19,11 @@ import type * as CacheEvent from "../../CacheEvent.ts"
 import type * as CachePolicy from "../../CachePolicy.ts"
 import type { Answer } from "../answer.ts"
 import { canonicalUnsafe } from "../canonical.ts"
-import { definitionError } from "../errors.ts"
+import { definitionError, describe } from "../errors.ts"
 import type { Flight } from "../flight.ts"
 import { lifetime } from "../settings.ts"
 import { functionTag, keyTag } from "../tagText.ts"
+import { withVaried } from "../varied.ts"
 import * as CacheStatus from "./cacheStatus.ts"
 import type { BypassDetail } from "./cacheStatus.ts"
 import { makeRecording, partOf, recordedRecord, recordedRequest, type Recording } from "./recordedRequest.ts"
@@ -106,7 +107,7 @@ export const makeWhole = Effect.fnUntraced(function*(
     } catch (defect) {
       flight.problem ??= definitionError(
         `cached handler ${JSON.stringify(name)}, deps`,
-        `threw ${String(defect)}`
+        `threw ${describe(defect)}`
       )
     }
   }
@@ -183,8 +184,8 @@ export const makeWhole = Effect.fnUntraced(function*(
     return varyBy === undefined
       ? attempt(path, request, context, fiber, maxAttempts)
       : Effect.flatMap(
-        varyBy,
-        (varied) => attempt(`${path}\t${canonicalUnsafe(varied)}`, request, context, fiber, maxAttempts)
+        Effect.flatMap(varyBy, (varied) => withVaried(path, varied)),
+        (base) => attempt(base, request, context, fiber, maxAttempts)
       )
   })
 
@@ -207,12 +208,13 @@ export const makeWhole = Effect.fnUntraced(function*(
     }
     return Effect.flatMap(
       cache.lookup({ key, fingerprint, ...compute(base, names, request, context) }),
-      (answer) => settle(answer, base, request, context, fiber, attempts)
+      (answer) => settle(answer, key, base, request, context, fiber, attempts)
     )
   }
 
   const settle = (
     answer: Answer,
+    asked: string,
     base: string,
     request: Request,
     context: Context.Context<RequestServices>,
@@ -225,13 +227,15 @@ export const makeWhole = Effect.fnUntraced(function*(
     const key = typeof parts === "string" ? undefined : keyOf(base, partsOf(parts.names, request, context))
     if (entry === undefined) {
       // A stream belongs to the flight, which has ended: the handler runs again, for this request.
-      if (how === "miss" && !(key !== undefined && streams.has(key))) {
+      const isStream = key !== undefined && streams.has(key)
+      if (how === "miss" && !isStream) {
         return Effect.map(
           exit!.value as Exit.Exit<Response, unknown>,
           HttpServerResponse.setHeader("cache-status", CacheStatus.miss(false, false, answer.rejected))
         )
       }
-      return attempt(base, request, context, fiber, attempts - 1)
+      // Whoever joined may have a key of its own by now. With the same key it would only wait for the next one.
+      return key === asked ? uncached(isStream ? "stream" : "request") : attempt(base, request, context, fiber, attempts - 1)
     }
     // The computation may have read more than the key of this request held when it joined.
     if (how === "joined" && key !== entry.key) return attempt(base, request, context, fiber, attempts - 1)
