@@ -23,7 +23,8 @@ import * as Store from "./Store.ts"
  *
  * ```ts import.meta.vitest
  * import { Effect, Layer, Schema } from "effect"
- * import { Broadcaster, ByteStore, Cached, DependencyGraph, MsgPackCodec, ResultCache } from "effect-cached"
+ * import { Broadcaster, ByteStore, Cached, DependencyGraph, ResultCache } from "effect-cached"
+ * import * as MsgPackCodec from "effect-cached/MsgPackCodec"
  *
  * const cache = ResultCache.layer().pipe(
  *   Layer.provide([ByteStore.layerMemory().pipe(Layer.provide(MsgPackCodec.layer())), DependencyGraph.layer(), Broadcaster.layerLocal])

@@ -40,8 +40,17 @@ export type RequestServices =
  * @category models
  * @since 0.1.0
  */
-export type KeySound<R> = [Extract<R, RequestServices>] extends [never] ? unknown
-  : { readonly "a cached function may read only what its key covers: declare this request input in `input`": never }
+export type KeySound<R> = ReadsRequest<R> extends true
+  ? { readonly "a cached function may read only what its key covers: declare this request input in `input`": never }
+  : unknown
+
+// One question for each service: `Extract<R, …>` sees nothing in a union that comes out of `NoInfer`. While R is being
+// inferred it is `unknown`, and nothing must be said about it yet.
+type ReadsRequest<R> = unknown extends R ? false
+  : [HttpServerRequest.HttpServerRequest] extends [R] ? true
+  : [HttpServerRequest.ParsedSearchParams] extends [R] ? true
+  : [HttpRouter.RouteContext] extends [R] ? true
+  : false
 
 /**
  * The decoded input of a function with these fields.
@@ -68,6 +77,39 @@ export type KeyPart =
   | { readonly [key: string]: KeyPart }
 
 /**
+ * What a `varyBy` can be.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type VaryBy = Effect.Effect<KeyPart, any, any> | undefined
+
+/**
+ * What the parts of a `varyBy` are: its value, which is handed to the function, its errors and its services.
+ *
+ * @since 0.1.0
+ */
+export declare namespace VaryBy {
+  /**
+   * @category models
+   * @since 0.1.0
+   */
+  export type Value<VB> = [VB] extends [Effect.Effect<infer V, any, any>] ? V : undefined
+
+  /**
+   * @category models
+   * @since 0.1.0
+   */
+  export type Error<VB> = [VB] extends [Effect.Effect<any, infer E, any>] ? E : never
+
+  /**
+   * @category models
+   * @since 0.1.0
+   */
+  export type Services<VB> = [VB] extends [Effect.Effect<any, any, infer R>] ? R : never
+}
+
+/**
  * What a cached function is, besides what it computes.
  *
  * **Details**
@@ -91,15 +133,13 @@ export interface Definition<
   F extends Schema.Struct.Fields,
   S extends Schema.Top,
   E = never,
-  V extends KeyPart = undefined,
-  EV = never,
-  RV = never
+  VB extends VaryBy = undefined
 > {
   readonly input?: F | undefined
   readonly success: S
   readonly deps?: ((input: Input<F>) => Iterable<Tag.Input>) | undefined
   readonly timeToLive?: CachePolicy.TimeToLive<S["Type"], E, Input<F>> | undefined
-  readonly varyBy?: Effect.Effect<V, EV, RV> | undefined
+  readonly varyBy?: VB | undefined
   readonly version?: string | undefined
 }
 
@@ -119,10 +159,8 @@ export interface RouteDefinition<
   F extends Schema.Struct.Fields,
   S extends Schema.Top,
   E = never,
-  V extends KeyPart = undefined,
-  EV = never,
-  RV = never
-> extends Definition<F, S, E, V, EV, RV> {
+  VB extends VaryBy = undefined
+> extends Definition<F, S, E, VB> {
   readonly name?: string | undefined
   readonly headers?: { readonly [K in keyof F]?: string } | undefined
 }
@@ -234,15 +272,13 @@ export const make = <
   S extends Schema.Top = Schema.Top,
   E = never,
   R = never,
-  V extends KeyPart = undefined,
-  EV = never,
-  RV = never
+  VB extends VaryBy = undefined
 >(
   name: string,
-  definition: Definition<F, S, NoInfer<E>, V, EV, RV>,
-  f: ((input: Input<F>, varied: V) => Effect.Effect<S["Type"], E, R>) & KeySound<NoInfer<R>>
+  definition: Definition<F, S, NoInfer<E>, VB>,
+  f: ((input: Input<F>, varied: VaryBy.Value<VB>) => Effect.Effect<S["Type"], E, R>) & KeySound<NoInfer<R>>
 ): Effect.Effect<
-  Cached<F, S, E | EV, RV>,
+  Cached<F, S, E | VaryBy.Error<VB>, VaryBy.Services<VB>>,
   CacheError.CacheError,
   Exclude<R, Scope.Scope> | ResultCache | SchemaServices<F, S>
 > =>
@@ -253,7 +289,7 @@ export const make = <
     const captured = Context.omit(Scope.Scope, Tracer.ParentSpan)(context)
     const fn = yield* makeCachedFunction(name, definition, f, captured)
     const claim = yield* cache.claim(name, Context.getOrUndefined(context, Scope.Scope))
-    const request: Internals<RV>["request"] = (key, encoded, varied, fiber) => {
+    const request: Internals<VaryBy.Services<VB>>["request"] = (key, encoded, varied, fiber) => {
       const span = Context.getOrUndefined(fiber.context, Tracer.ParentSpan)
       return {
         key,
@@ -262,8 +298,12 @@ export const make = <
         compute: fn.compute(key, encoded, varied)
       }
     }
-    return assemble<RV>({ fn, cache, claim, varyBy: definition.varyBy, request }) as Cached<F, S, E | EV, RV>
-  }) as Effect.Effect<Cached<F, S, E | EV, RV>, CacheError.CacheError, any>
+    return assemble<VaryBy.Services<VB>>({ fn, cache, claim, varyBy: definition.varyBy, request }) as Cached<F, S, E | VaryBy.Error<VB>, VaryBy.Services<VB>>
+  }) as Effect.Effect<
+    Cached<F, S, E | VaryBy.Error<VB>, VaryBy.Services<VB>>,
+    CacheError.CacheError,
+    any
+  >
 
 const assemble = <RV>({ cache, claim, fn, request, varyBy }: Internals<RV>): Cached<any, any, unknown, any> => {
   const { fingerprint, input } = fn
@@ -374,14 +414,12 @@ export const route = <
   S extends Schema.Top = Schema.Top,
   E = never,
   R = never,
-  V extends KeyPart = undefined,
-  EV = never,
-  RV = never
+  VB extends VaryBy = undefined
 >(
   method: Parameters<typeof HttpRouter.add>[0],
   path: HttpRouter.PathInput,
-  definition: RouteDefinition<F, S, NoInfer<E>, V, EV, RV>,
-  f: ((input: Input<F>, varied: V) => Effect.Effect<S["Type"], E, R>) & KeySound<NoInfer<R>>
+  definition: RouteDefinition<F, S, NoInfer<E>, VB>,
+  f: ((input: Input<F>, varied: VaryBy.Value<VB>) => Effect.Effect<S["Type"], E, R>) & KeySound<NoInfer<R>>
 ): Layer.Layer<
   never,
   CacheError.CacheError,
@@ -389,11 +427,11 @@ export const route = <
   | Exclude<R, Scope.Scope>
   | ResultCache
   | SchemaServices<F, S>
-  | HttpRouter.Request.From<"Requires", Exclude<RV, HttpRouter.Provided>>
-  | HttpRouter.Request.From<"Error", E | EV | CacheError.CacheError>
+  | HttpRouter.Request.From<"Requires", Exclude<VaryBy.Services<VB>, HttpRouter.Provided>>
+  | HttpRouter.Request.From<"Error", E | VaryBy.Error<VB> | CacheError.CacheError>
 > =>
   Layer.effectDiscard(Effect.gen(function*() {
-    const cached = yield* make<F, S, E, R, V, EV, RV>(definition.name ?? `${method} ${path}`, definition, f)
+    const cached = yield* make<F, S, E, R, VB>(definition.name ?? `${method} ${path}`, definition, f)
     const router = yield* HttpRouter.HttpRouter
-    yield* router.add(method, path, serve(cached[TypeId], definition.headers ?? {}) as Handler<E | EV, RV>)
+    yield* router.add(method, path, serve(cached[TypeId], definition.headers ?? {}) as Handler<E | VaryBy.Error<VB>, VaryBy.Services<VB>>)
   }))

@@ -31,7 +31,7 @@ import type * as Tag from "./Tag.ts"
  * @category models
  * @since 0.1.0
  */
-export type VaryBy<V, E, R> = Effect.Effect<V, E, R> | "nothing"
+export type VaryBy = Cached.VaryBy | "nothing"
 
 /**
  * The definition of a handler whose value is cached.
@@ -43,11 +43,9 @@ export interface ValueDefinition<
   F extends Schema.Struct.Fields,
   S extends Schema.Top,
   E = never,
-  V extends Cached.KeyPart = undefined,
-  EV = never,
-  RV = never
-> extends Omit<Cached.RouteDefinition<F, S, E, V, EV, RV>, "varyBy"> {
-  readonly varyBy?: VaryBy<V, EV, RV> | undefined
+  VB extends VaryBy = undefined
+> extends Omit<Cached.RouteDefinition<F, S, E>, "varyBy"> {
+  readonly varyBy?: VB | undefined
 }
 
 /**
@@ -62,7 +60,7 @@ export interface ValueDefinition<
  * @category models
  * @since 0.1.0
  */
-export interface ResponseDefinition<V extends Cached.KeyPart = undefined, EV = never, RV = never> {
+export interface ResponseDefinition<VB extends VaryBy = undefined> {
   readonly name?: string | undefined
   readonly deps?:
     | ReadonlyArray<Tag.Input>
@@ -71,7 +69,7 @@ export interface ResponseDefinition<V extends Cached.KeyPart = undefined, EV = n
   readonly timeToLive?:
     | CachePolicy.TimeToLive<HttpServerResponse.HttpServerResponse, never, Readonly<Record<string, string | undefined>>>
     | undefined
-  readonly varyBy?: VaryBy<V, EV, RV> | undefined
+  readonly varyBy?: VB | undefined
 }
 
 type Response = HttpServerResponse.HttpServerResponse
@@ -127,28 +125,30 @@ export const cached: {
     S extends Schema.Top = Schema.Top,
     E = never,
     R = never,
-    V extends Cached.KeyPart = undefined,
-    EV = never,
-    RV = never
+    VB extends VaryBy = undefined
   >(
     handler:
-      & ((input: Cached.Input<F>, varied: V) => Effect.Effect<S["Type"], E, R>)
+      & ((input: Cached.Input<F>, varied: Cached.VaryBy.Value<VB>) => Effect.Effect<S["Type"], E, R>)
       & Cached.KeySound<NoInfer<R>>,
-    definition: ValueDefinition<F, S, NoInfer<E>, V, EV, RV>
+    definition: ValueDefinition<F, S, NoInfer<E>, VB>
   ): Effect.Effect<
     Response,
-    E | EV | CacheError.CacheError,
-    Exclude<R, Scope.Scope> | RV | ResultCache | Cached.RequestServices | Cached.SchemaServices<F, S>
+    E | Cached.VaryBy.Error<VB> | CacheError.CacheError,
+    | Exclude<R, Scope.Scope>
+    | Cached.VaryBy.Services<VB>
+    | ResultCache
+    | Cached.RequestServices
+    | Cached.SchemaServices<F, S>
   >
-  <E, R, V extends Cached.KeyPart = undefined, EV = never, RV = never>(
+  <E, R, VB extends VaryBy = undefined>(
     handler:
       | Effect.Effect<Response, E, R>
       | ((request: HttpServerRequest.HttpServerRequest) => Effect.Effect<Response, E, R>),
-    deps?: ReadonlyArray<Tag.Input> | ResponseDefinition<V, EV, RV>
+    deps?: ReadonlyArray<Tag.Input> | ResponseDefinition<VB>
   ): Effect.Effect<
     Response,
-    E | EV | CacheError.CacheError,
-    Exclude<R, Scope.Scope> | RV | ResultCache | Cached.RequestServices
+    E | Cached.VaryBy.Error<VB> | CacheError.CacheError,
+    Exclude<R, Scope.Scope> | Cached.VaryBy.Services<VB> | ResultCache | Cached.RequestServices
   >
 } = (first: unknown, second?: unknown): any => {
   if (Cached.isCached(first)) return serve(first[Cached.TypeId], (second as ServeOptions | undefined)?.headers ?? {})
@@ -163,7 +163,7 @@ interface ServeOptions {
 }
 
 type Handler = (input: any, varied: any) => Effect.Effect<unknown, unknown, any>
-type AnyDefinition = ValueDefinition<Schema.Struct.Fields, Schema.Top, any, any, any, any>
+type AnyDefinition = ValueDefinition<Schema.Struct.Fields, Schema.Top, any, VaryBy>
 
 const isDefinition = (u: unknown): u is AnyDefinition => typeof u === "object" && u !== null && "success" in u
 
@@ -213,7 +213,7 @@ const cachedValue = (handler: Handler, definition: AnyDefinition): Mounted =>
 
 const cachedResponse = (
   handler: (request: HttpServerRequest.HttpServerRequest) => Effect.Effect<Response, unknown, any>,
-  definition: ResponseDefinition<any, unknown, any>
+  definition: ResponseDefinition<VaryBy>
 ): Mounted =>
   mounted(Effect.fnUntraced(function*(cache, route) {
     const { varyBy } = definition

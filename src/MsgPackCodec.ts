@@ -36,7 +36,8 @@ import { size } from "./internal/settings.ts"
  *
  * ```ts import.meta.vitest
  * import { Effect } from "effect"
- * import { CacheEntry, Codec, MsgPackCodec } from "effect-cached"
+ * import { CacheEntry, Codec } from "effect-cached"
+ * import * as MsgPackCodec from "effect-cached/MsgPackCodec"
  *
  * const program = Effect.gen(function*() {
  *   const codec = yield* Codec.Codec

@@ -292,7 +292,8 @@ export const layerMemory = (options?: MemoryOptions): Layer.Layer<Store, CacheEr
  *
  * ```ts import.meta.vitest
  * import { Effect, Layer, Schema } from "effect"
- * import { Broadcaster, ByteStore, Cached, DependencyGraph, MsgPackCodec, ResultCache, Store } from "effect-cached"
+ * import { Broadcaster, ByteStore, Cached, DependencyGraph, ResultCache, Store } from "effect-cached"
+ * import * as MsgPackCodec from "effect-cached/MsgPackCodec"
  *
  * const cache = ResultCache.layer().pipe(
  *   Layer.provide([Store.layerTiered({

@@ -1,6 +1,8 @@
 /**
  * A cache for the results of Effect programs and of the HTTP routes that serve them.
  *
+ * Modules that need a driver are not here, so that importing the root loads none: `effect-cached/MsgPackCodec`.
+ *
  * @since 0.1.0
  */
 export * as Broadcaster from "./Broadcaster.ts"
@@ -15,7 +17,6 @@ export * as Codec from "./Codec.ts"
 export * as DependencyGraph from "./DependencyGraph.ts"
 export * as HttpCached from "./HttpCached.ts"
 export { cached } from "./HttpCached.ts"
-export * as MsgPackCodec from "./MsgPackCodec.ts"
 export * as ResultCache from "./ResultCache.ts"
 export { addDeps, CacheLive, clear, invalidate, untracked } from "./ResultCache.ts"
 export * as Store from "./Store.ts"

@@ -32,7 +32,8 @@ export class FaultyCodec extends Context.Service<FaultyCodec, {
  *
  * ```ts import.meta.vitest
  * import { Effect, Result } from "effect"
- * import { CacheEntry, Codec, MsgPackCodec } from "effect-cached"
+ * import { CacheEntry, Codec } from "effect-cached"
+ * import * as MsgPackCodec from "effect-cached/MsgPackCodec"
  * import { FaultyCodec } from "effect-cached/testing"
  *
  * const entry = new CacheEntry.CacheEntry({
