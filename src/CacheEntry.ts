@@ -61,9 +61,6 @@ export class CacheEntry implements Stored {
   /** The revision of the dependency graph at which this entry was last found valid. */
   revision = -1
 
-  /** How many entries its store had taken when it was last used. */
-  usedAt = -1
-
   /** The decoded result, where nobody can change it: what a hit returns without decoding anything. */
   value: Exit.Exit<unknown> | undefined = undefined
 

@@ -19,6 +19,7 @@ import { type CachedFunction, makeCachedFunction } from "./internal/cachedFuncti
 import { releasedError } from "./internal/errors.ts"
 import { serve } from "./internal/http/serve.ts"
 import type { Encoded } from "./internal/inputKey.ts"
+import { withVaried } from "./internal/varied.ts"
 import { type Answer, type Claim, type Lookup, ResultCache } from "./ResultCache.ts"
 import type * as Tag from "./Tag.ts"
 
@@ -325,9 +326,9 @@ const assemble = <RV>({ cache, claim, fn, request, varyBy }: Internals<RV>): Cac
 
   const keyOf = Effect.fnUntraced(function*(value: unknown) {
     if (claim.released) return yield* releasedError(fn.name)
-    const encoded = yield* fn.encodeInput(value ?? noInput)
+    const { encoded, key } = yield* fn.keyed(value ?? noInput)
     const varied: unknown = varyBy === undefined ? undefined : yield* varyBy
-    return { encoded, varied, key: yield* fn.key(encoded, varied) }
+    return { encoded, varied, key: yield* withVaried(key, varied) }
   })
 
   const ask = (value: unknown, fresh: boolean) =>

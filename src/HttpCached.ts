@@ -170,8 +170,8 @@ const isDefinition = (u: unknown): u is AnyDefinition => typeof u === "object" &
 type Mounted = Effect.Effect<Response, unknown, any>
 type Route = HttpRouter.Route<unknown, unknown>
 
-// A handler learns from the request where it is mounted and which cache is there. What it makes of that is kept for
-// both, so that it is made once.
+// A handler learns from the request where it is mounted and which cache is there. What it makes of that is made once for
+// both: the entry in the map is set before the making starts.
 const mounted = (
   make: (cache: ResultCache["Service"], route: Route) => Effect.Effect<Mounted, CacheError.CacheError>
 ): Mounted => {
@@ -182,11 +182,15 @@ const mounted = (
     const { route } = Context.getUnsafe(context, HttpRouter.RouteContext)
     const known = caches.get(cache)?.get(route)
     if (known !== undefined) return known
-    return Effect.flatMap(make(cache, route), (handler) => {
-      const routes = caches.get(cache) ?? new WeakMap<Route, Mounted>()
-      caches.set(cache, routes.set(route, handler))
+    const routes = caches.get(cache) ?? new WeakMap<Route, Mounted>()
+    caches.set(cache, routes)
+    const made = Effect.runSync(Effect.cached(Effect.uninterruptible(make(cache, route))))
+    const mounting = Effect.flatMap(made, (handler) => {
+      routes.set(route, handler)
       return handler
     })
+    routes.set(route, mounting)
+    return mounting
   })
 }
 

@@ -42,7 +42,8 @@ export interface Removal {
  * **Details**
  *
  * A store does not judge: it may return entries that are expired or invalid, and whoever reads them decides. Failures of
- * the medium are `CacheError`s of reason `StoreError`, bytes that are no entry are of reason `CodecError`.
+ * the medium are `CacheError`s of reason `StoreError`, bytes that are no entry are of reason `CodecError`. Operations must
+ * be interruptible, or no time limit can hold them.
  *
  * @category services
  * @since 0.1.0
@@ -55,8 +56,8 @@ export class Store extends Context.Service<Store, {
   /** The entry of a key, or `undefined`. */
   readonly get: (key: string) => Effect.Effect<CacheEntry.CacheEntry | undefined, CacheError.CacheError>
   /**
-   * Stores an entry under its key. Never replaces an entry of a later position, or one of the same position that was
-   * created later.
+   * Stores an entry under its key. Never replaces an entry of a later position, or one of the same position and function
+   * that was created later and is not expired.
    */
   readonly set: (entry: CacheEntry.CacheEntry) => Effect.Effect<SetResult, CacheError.CacheError>
   /** Removes the entry of a key, if there is one. */
@@ -150,7 +151,7 @@ export const makeMemory = Effect.fnUntraced(function*(
     }
   })
 
-  let insertions = 0
+  let newest: CacheEntry.CacheEntry | undefined
   const schedule = yield* makeSweeper(clock, sweepEvery, (now) => {
     let earliest = Infinity
     for (const [key, entry] of entries.entries()) {
@@ -167,9 +168,9 @@ export const makeMemory = Effect.fnUntraced(function*(
     remote: false,
     peek: (key) => {
       const entry = entries.peek(key, peekOptions)
-      // Recency matters only when something is inserted: what was used since the last time stays where it is.
-      if (entry !== undefined && entry.usedAt !== insertions) {
-        entry.usedAt = insertions
+      // Using what was used last changes nothing.
+      if (entry !== undefined && entry !== newest) {
+        newest = entry
         entries.get(key, peekOptions)
       }
       return entry
@@ -178,13 +179,13 @@ export const makeMemory = Effect.fnUntraced(function*(
     set: (entry) =>
       Effect.sync(() => {
         const present = entries.peek(entry.key)
-        if (present !== undefined && isLater(present, entry)) return "superseded"
+        if (present !== undefined && supersedes(present, entry, clock.currentTimeMillisUnsafe())) return "superseded"
         if (CacheEntry.size(entry) > maxBytes) {
           entries.delete(entry.key)
           return "too-large"
         }
-        insertions++
         entries.set(entry.key, entry)
+        newest = entry
         schedule(entry.expiresAt)
         return "stored"
       }),
@@ -208,8 +209,12 @@ const maxMapSize = 2 ** 24
 // One object for all look-ups, in place of one that lru-cache makes for each.
 const peekOptions = {}
 
-const isLater = (one: CacheEntry.Stored, other: CacheEntry.Stored): boolean =>
-  one.position > other.position || (one.position === other.position && one.createdAt > other.createdAt)
+// Of two entries of one position the newer one counts, as long as it can be used.
+const supersedes = (present: CacheEntry.Stored, entry: CacheEntry.Stored, now: number): boolean =>
+  present.position > entry.position || (
+    present.position === entry.position && present.createdAt > entry.createdAt &&
+    present.expiresAt > now && present.fingerprint === entry.fingerprint
+  )
 
 // Sweeps soon after the earliest expiry, and at most once in `every` milliseconds: no entry, no timer. `sweep` returns the
 // earliest expiry that is left.

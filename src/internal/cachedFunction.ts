@@ -24,7 +24,6 @@ import { freezeDeep } from "./freeze.ts"
 import { type Encoded, makeInputKey } from "./inputKey.ts"
 import { lifetime } from "./settings.ts"
 import { functionTag, keyTag } from "./tagText.ts"
-import { withVaried, withVariedUnsafe } from "./varied.ts"
 
 /** A definition, its types erased. */
 export interface AnyDefinition {
@@ -33,6 +32,11 @@ export interface AnyDefinition {
   readonly deps?: ((input: any) => Iterable<string>) | undefined
   readonly timeToLive?: CachePolicy.TimeToLive<any, any, any> | undefined
   readonly version?: string | undefined
+}
+
+interface Keyed {
+  readonly key: string
+  readonly encoded: Encoded
 }
 
 interface Computed {
@@ -72,12 +76,6 @@ export const makeCachedFunction = Effect.fnUntraced(function*(
   // Schemas run with the services of the definition, whoever calls.
   const provided = <A, E>(effect: Effect.Effect<A, E, any>): Effect.Effect<A, E> =>
     Effect.provideContext(effect, services as Context.Context<any>)
-
-  const keyText = (encoded: Encoded): Effect.Effect<string, CacheError.CacheError> =>
-    Effect.try({
-      try: () => input.ofEncodedUnsafe(encoded),
-      catch: (cause) => inputError(name, cause)
-    })
 
   const decodeEntry = (entry: CacheEntry.CacheEntry) =>
     Effect.flatMap(
@@ -139,17 +137,17 @@ export const makeCachedFunction = Effect.fnUntraced(function*(
     tag,
     input,
     fingerprint: fingerprint(definition),
-    /** The key of an encoded input. Fails with a `CacheError` of reason `InputError`. */
-    key: (encoded: Encoded, varied: unknown) =>
-      Effect.flatMap(keyText(encoded), (key) => withVaried(key, varied)),
-    withVariedUnsafe,
     tagOf: (key: string) => keyTag(tag, key.slice(prefix.length)),
-    /** The input as its schema encodes it, and out of its owner's reach. Fails with a `CacheError` of reason `InputError`. */
-    encodeInput: (value: unknown) =>
-      Effect.mapBoth(provided(input.encode(value)), {
-        onSuccess: copyOfRecord,
-        onFailure: (cause) => inputError(name, cause)
-      }),
+    /**
+     * The key of an input, and the input as its schema encodes it, out of its owner's reach: who changes it later changes
+     * neither. Fails with a `CacheError` of reason `InputError`.
+     */
+    keyed: (value: unknown): Effect.Effect<Keyed, CacheError.CacheError> =>
+      Effect.flatMap(Effect.mapError(provided(input.encode(value)), (cause) => inputError(name, cause)), (encoded) =>
+        Effect.try({
+          try: () => ({ key: input.ofEncodedUnsafe(encoded), encoded: copyOfRecord(encoded) }),
+          catch: (cause) => inputError(name, cause)
+        })),
     /** The input that the values of a request are. Fails with a `CacheError` of reason `InputError`. */
     decodeRequest: (values: Encoded) =>
       Effect.mapError(provided(input.decodeRequest(values)), (cause) => inputError(name, cause)),

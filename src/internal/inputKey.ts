@@ -78,6 +78,8 @@ const makePlain = (names: ReadonlyArray<string>, keyOf: (input: Encoded) => stri
 const hasPrimitives = (input: Encoded, names: ReadonlyArray<string>): boolean => {
   for (let i = 0; i < names.length; i++) {
     const value = input[names[i]!]
+    // A schema reads what is inherited, too; `keyOf` does not.
+    if (value !== undefined && !Object.hasOwn(input, names[i]!)) return false
     if (typeof value === "object" ? value !== null : typeof value === "function" || typeof value === "symbol") return false
   }
   return true

@@ -13,6 +13,7 @@ import type { Answer } from "../answer.ts"
 import type { CachedFunction } from "../cachedFunction.ts"
 import { inputError, releasedError, resultError } from "../errors.ts"
 import type { Encoded } from "../inputKey.ts"
+import { withVaried, withVariedUnsafe } from "../varied.ts"
 import * as CacheStatus from "./cacheStatus.ts"
 import type { BypassDetail } from "./cacheStatus.ts"
 import { type Fields, isBodiless, readBody, readInput } from "./requestInput.ts"
@@ -64,8 +65,8 @@ export const serve = <L>(
       if (served !== undefined) return served
       return Effect.gen(function*() {
         const decoded = yield* fn.decodeRequest(values)
-        const encoded = yield* fn.encodeInput(decoded)
-        const key = yield* fn.key(encoded, varied)
+        const { encoded, key: ofInput } = yield* fn.keyed(decoded)
+        const key = yield* withVaried(ofInput, varied)
         const found = key === direct ? undefined : peek(key, request, fiber)
         if (found !== undefined) return yield* found
         const answer = yield* cache.lookup(lookupOf(key, encoded, varied, fiber))
@@ -75,7 +76,7 @@ export const serve = <L>(
 
   const keyUnsafe = (values: Encoded, varied: unknown): string | undefined => {
     try {
-      return fn.withVariedUnsafe(input.ofEncodedUnsafe(values), varied)
+      return withVariedUnsafe(input.ofEncodedUnsafe(values), varied)
     } catch {
       return undefined
     }

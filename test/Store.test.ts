@@ -1,0 +1,161 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Context, Effect, Layer } from "effect"
+import { CacheEntry, Store } from "effect-cached"
+import { FaultyStore } from "effect-cached/testing"
+import { makeEntry, storedPart } from "./suites/entries.ts"
+import { storeSuite } from "./suites/storeSuite.ts"
+
+storeSuite("layerMemory", Store.layerMemory)
+storeSuite(
+  "layerTiered",
+  (options) => Store.layerTiered({ near: Store.layerMemory(options), far: Store.layerMemory(options) })
+)
+
+const setWithin = (maxBytes: number) =>
+  Effect.provide(Effect.flatMap(Store.Store, (store) => store.set(makeEntry("k"))), Store.layerMemory({ maxBytes }))
+
+describe("layerMemory", () => {
+  it.effect("hands out the very entry, so that what a reader remembers about it stays", () =>
+    Effect.gen(function*() {
+      const store = yield* Store.Store
+      const entry = makeEntry("a")
+      yield* store.set(entry)
+      assert.strictEqual(store.peek("a"), entry)
+      assert.strictEqual(yield* store.get("a"), entry)
+      assert.isFalse(store.remote)
+    }).pipe(Effect.provide(Store.layerMemory())))
+
+  it.effect("counts a peek as a use (scenario 40)", () =>
+    Effect.gen(function*() {
+      const store = yield* Store.Store
+      yield* store.set(makeEntry("a"))
+      yield* store.set(makeEntry("b"))
+      store.peek("a")
+      yield* store.set(makeEntry("c"))
+      assert.isDefined(store.peek("a"))
+      assert.isUndefined(store.peek("b"))
+    }).pipe(Effect.provide(Store.layerMemory({ maxEntries: 2 }))))
+
+  it.effect("does not judge: an expired entry that was not swept is there", () =>
+    Effect.gen(function*() {
+      const store = yield* Store.Store
+      yield* store.set(makeEntry("a", { expiresAt: -1 }))
+      assert.isDefined(store.peek("a"))
+    }).pipe(Effect.provide(Store.layerMemory())))
+
+  it.effect("stores what is exactly as large as its bound, and not one byte more (scenario 40)", () =>
+    Effect.gen(function*() {
+      const exact = CacheEntry.size(makeEntry("k"))
+      assert.strictEqual(yield* setWithin(exact), "stored")
+      assert.strictEqual(yield* setWithin(exact - 1), "too-large")
+    }))
+
+  it.effect("has nothing in common with another store of the same layer, built anew", () =>
+    Effect.gen(function*() {
+      const layer = Store.layerMemory()
+      const first = Context.get(yield* Layer.build(Layer.fresh(layer)), Store.Store)
+      const second = Context.get(yield* Layer.build(Layer.fresh(layer)), Store.Store)
+      yield* first.set(makeEntry("a"))
+      assert.isUndefined(second.peek("a"))
+    }))
+})
+
+describe("layerTiered", () => {
+  // The two tiers, each of them watched, and the store that they make.
+  const tiers = Effect.gen(function*() {
+    const near = yield* Layer.build(Layer.orDie(FaultyStore.layer(Store.layerMemory({ maxEntries: 2 }))))
+    const far = yield* Layer.build(Layer.orDie(FaultyStore.layer(Store.layerMemory())))
+    const both = Store.layerTiered({
+      near: Layer.succeed(Store.Store)(Context.get(near, Store.Store)),
+      far: Layer.succeed(Store.Store)(Context.get(far, Store.Store))
+    })
+    return {
+      near: Context.get(near, Store.Store),
+      nearFaults: Context.get(near, FaultyStore.FaultyStore),
+      far: Context.get(far, Store.Store),
+      farFaults: Context.get(far, FaultyStore.FaultyStore),
+      store: Context.get(yield* Layer.build(both), Store.Store)
+    }
+  })
+
+  it.effect("writes to both tiers and removes from both", () =>
+    Effect.gen(function*() {
+      const { far, near, store } = yield* tiers
+      yield* store.set(makeEntry("a"))
+      assert.isDefined(yield* near.get("a"))
+      assert.isDefined(yield* far.get("a"))
+      yield* store.remove("a")
+      assert.isUndefined(yield* near.get("a"))
+      assert.isUndefined(yield* far.get("a"))
+      yield* store.set(makeEntry("a"))
+      yield* store.clear
+      assert.isUndefined(yield* near.get("a"))
+      assert.isUndefined(yield* far.get("a"))
+    }))
+
+  it.effect("copies to the near tier what it finds in the far one", () =>
+    Effect.gen(function*() {
+      const { far, near, store } = yield* tiers
+      yield* far.set(makeEntry("a"))
+      assert.isDefined(yield* store.get("a"))
+      assert.isDefined(yield* near.get("a"))
+    }))
+
+  it.effect("gives the entry of the later position, wherever it is", () =>
+    Effect.gen(function*() {
+      const { far, near, store } = yield* tiers
+      yield* near.set(makeEntry("a", { position: 10, body: "old" }))
+      yield* far.set(makeEntry("a", { position: 11, body: "new" }))
+      assert.deepStrictEqual(
+        storedPart((yield* store.get("a"))!),
+        storedPart(makeEntry("a", { position: 11, body: "new" }))
+      )
+      assert.deepStrictEqual((yield* near.get("a"))?.body, "new")
+      yield* near.set(makeEntry("a", { position: 12, body: "newest" }))
+      assert.deepStrictEqual((yield* store.get("a"))?.body, "newest")
+    }))
+
+  it.effect("finds in the far tier what the near one evicted", () =>
+    Effect.gen(function*() {
+      const { near, store } = yield* tiers
+      for (const key of ["a", "b", "c"]) yield* store.set(makeEntry(key))
+      assert.isUndefined(yield* near.get("a"))
+      assert.isDefined(yield* store.get("a"))
+    }))
+
+  it.effect("stores where at least one tier has room", () =>
+    Effect.gen(function*() {
+      const large = makeEntry("k", { body: "x".repeat(5_000) })
+      const set = (near: number, far: number) =>
+        Effect.gen(function*() {
+          const store = yield* Store.Store
+          const result = yield* store.set(large)
+          return [result, (yield* store.get("k")) !== undefined]
+        }).pipe(Effect.provide(Store.layerTiered({
+          near: Store.layerMemory({ maxBytes: near }),
+          far: Store.layerMemory({ maxBytes: far })
+        })))
+      assert.deepStrictEqual(yield* set(1_000, 10_000), ["stored", true])
+      assert.deepStrictEqual(yield* set(10_000, 1_000), ["stored", true])
+      assert.deepStrictEqual(yield* set(1_000, 1_000), ["too-large", false])
+    }))
+
+  it.effect("removes from the far tier although the near one fails", () =>
+    Effect.gen(function*() {
+      const { far, nearFaults, store } = yield* tiers
+      yield* store.set(makeEntry("a"))
+      yield* nearFaults.become("failing")
+      const error = yield* Effect.flip(store.remove("a"))
+      assert.strictEqual(error.reason._tag, "StoreError")
+      assert.isUndefined(yield* far.get("a"))
+    }))
+
+  it.effect("says that a tier failed", () =>
+    Effect.gen(function*() {
+      const { farFaults, store } = yield* tiers
+      yield* farFaults.become("failing")
+      assert.strictEqual((yield* Effect.flip(store.get("a"))).reason._tag, "StoreError")
+      assert.strictEqual((yield* Effect.flip(store.set(makeEntry("a")))).reason._tag, "StoreError")
+      assert.strictEqual((yield* Effect.flip(store.remove("a"))).reason._tag, "StoreError")
+    }))
+})

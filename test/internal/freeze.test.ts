@@ -1,0 +1,60 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Option, Schema } from "effect"
+import { freezeDeep } from "../../src/internal/freeze.ts"
+
+class Point extends Schema.Class<Point>("Point")({ x: Schema.Number, tags: Schema.Array(Schema.String) }) {}
+
+class Plain {
+  x = 1
+}
+
+describe("freezeDeep", () => {
+  it.each([
+    ["a text", "a"],
+    ["null", null],
+    ["undefined", undefined],
+    ["a bigint", 1n],
+    ["an empty object", {}],
+    ["a record", { a: { b: [{ c: 1 }] } }],
+    ["a list", [[1], { a: [2] }]],
+    ["an Option", Option.some({ a: [1] })],
+    ["no Option", Option.none()],
+    ["an instance of a schema's class", new Point({ x: 1, tags: ["a"] })],
+    ["what is frozen already", Object.freeze({ a: 1 })]
+  ])("makes %s safe to share", (_, value) => {
+    assert.isTrue(freezeDeep(value))
+  })
+
+  it("freezes what it holds, at any depth", () => {
+    const point = new Point({ x: 1, tags: ["a"] })
+    const value = { list: [{ point }], option: Option.some({ a: 1 }) as Option.Some<{ readonly a: number }> }
+    assert.isTrue(freezeDeep(value))
+    for (const part of [value, value.list, value.list[0]!, point, point.tags, value.option, value.option.value]) {
+      assert.isTrue(Object.isFrozen(part))
+    }
+  })
+
+  it.each([
+    ["a Date", new Date(0)],
+    ["a Map", new Map([["a", 1]])],
+    ["a Set", new Set([1])],
+    ["bytes", new Uint8Array([1])],
+    ["no bytes", new Uint8Array()],
+    ["an instance of an unknown class", new Plain()],
+    ["a function", () => 1],
+    ["a Date in a record", { a: 1, b: [{ c: new Date(0) }] }],
+    ["bytes in an Option", Option.some(new Uint8Array([1]))],
+    ["a Date behind a symbol", { [Symbol("hidden")]: new Date(0) }],
+    ["a Date behind a name that is not enumerable", Object.defineProperty({}, "hidden", { value: new Date(0) })],
+    ["a Date in what is frozen already", Object.freeze({ a: new Date(0) })],
+    ["a record that is not frozen, with a Date, in what is", Object.freeze([{ a: new Date(0) }])]
+  ])("says that %s has to be made anew for each reader (scenario 9)", (_, value) => {
+    assert.isFalse(freezeDeep(value))
+  })
+
+  it("freezes what a frozen value holds", () => {
+    const inner = { a: 1 }
+    assert.isTrue(freezeDeep(Object.freeze([inner])))
+    assert.isTrue(Object.isFrozen(inner))
+  })
+})

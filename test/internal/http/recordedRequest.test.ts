@@ -1,0 +1,97 @@
+import { assert, describe, it } from "@effect/vitest"
+import { HttpServerRequest } from "effect/http"
+import { makeRecording, partOf, recordedRecord, recordedRequest } from "../../../src/internal/http/recordedRequest.ts"
+
+const request = (headers: Record<string, string> = {}, init?: RequestInit) =>
+  HttpServerRequest.fromWeb(new Request("http://localhost/page?a=1", { headers, ...init }))
+
+const recorded = (
+  read: (request: HttpServerRequest.HttpServerRequest) => unknown,
+  headers?: Record<string, string>
+) => {
+  const recording = makeRecording()
+  const value = read(recordedRequest(request(headers), recording))
+  return { value, parts: Array.from(recording.parts).toSorted(), unshareable: recording.unshareable }
+}
+
+describe("recordedRequest", () => {
+  it("records the headers and cookies that are read, present or absent, and nothing else", () => {
+    const headers = { accept: "text/html", cookie: "theme=dark; session=1" }
+    assert.deepStrictEqual(recorded((request) => request.headers["accept"], headers), {
+      value: "text/html",
+      parts: ["header:accept"],
+      unshareable: false
+    })
+    assert.deepStrictEqual(recorded((request) => request.cookies["theme"], headers), {
+      value: "dark",
+      parts: ["cookie:theme"],
+      unshareable: false
+    })
+    assert.deepStrictEqual(recorded((request) => "x-none" in request.headers), {
+      value: false,
+      parts: ["header:x-none"],
+      unshareable: false
+    })
+    assert.deepStrictEqual(recorded(() => undefined), { value: undefined, parts: [], unshareable: false })
+  })
+
+  it("takes HEAD for GET", () => {
+    const recording = makeRecording()
+    assert.strictEqual(recordedRequest(request({}, { method: "HEAD" }), recording).method, "GET")
+    assert.strictEqual(recording.parts.size, 0)
+  })
+
+  it("is still a request", () => {
+    assert.isTrue(recorded((request) => HttpServerRequest.TypeId in request).value)
+    assert.strictEqual(recorded((request) => request.url).value, "/page?a=1")
+  })
+
+  it.each(
+    [
+      ["the source", (request) => request.source],
+      ["the text", (request) => request.text],
+      ["the stream", (request) => request.stream],
+      ["the address", (request) => request.remoteAddress],
+      ["the peer", (request) => request.peerAddress],
+      ["the protocol", (request) => request.protocol],
+      ["a modified request", (request) => request.modify({ url: "/" })],
+      ["all headers", (request) => Object.keys(request.headers)],
+      ["all cookies", (request) => ({ ...request.cookies })],
+      ["itself as JSON", (request) => JSON.stringify(request)],
+      ["its own properties", (request) => Object.getOwnPropertyDescriptor(request, "source")],
+      ["what is unknown", (request) => (request as any).somethingNew]
+    ] satisfies ReadonlyArray<readonly [string, (request: HttpServerRequest.HttpServerRequest) => unknown]>
+  )("holds a request that was asked for %s to be unshareable", (_, read) => {
+    assert.isTrue(recorded(read).unshareable)
+  })
+})
+
+describe("recordedRecord", () => {
+  it("behaves as the record does", () => {
+    const record: Record<string, string> = { a: "1" }
+    const recording = makeRecording()
+    const copy = recordedRecord(record, "query:", recording)
+    assert.strictEqual(copy["a"], "1")
+    assert.isTrue("a" in copy)
+    assert.isTrue(Object.hasOwn(copy, "a"))
+    assert.isUndefined(copy["b"])
+    assert.deepStrictEqual(Array.from(recording.parts), ["query:a", "query:b"])
+    assert.isFalse(recording.unshareable)
+    assert.deepStrictEqual(Object.entries(copy), [["a", "1"]])
+    assert.isTrue(recording.unshareable)
+  })
+})
+
+describe("partOf", () => {
+  it("is the value of a header, a cookie or a query parameter, never of a prototype", () => {
+    const asked = request({ "x-user": "ada", cookie: "theme=dark" })
+    const search = { page: ["1", "2"], "a:b": "c" }
+    assert.strictEqual(partOf("header:x-user", asked, search), "ada")
+    assert.strictEqual(partOf("cookie:theme", asked, search), "dark")
+    assert.deepStrictEqual(partOf("query:page", asked, search), ["1", "2"])
+    assert.strictEqual(partOf("query:a:b", asked, search), "c")
+    for (const part of ["header:constructor", "cookie:toString", "query:__proto__", "query:hasOwnProperty"]) {
+      assert.isUndefined(partOf(part, asked, search))
+    }
+  })
+})

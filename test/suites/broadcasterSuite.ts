@@ -1,0 +1,106 @@
+/**
+ * What every invalidation log must do. Each test has a log of its own.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Exit, type Layer, Scope } from "effect"
+import { Broadcaster } from "effect-cached"
+import { TestClock } from "effect/testing"
+
+export const broadcasterSuite = <R, E>(name: string, layer: Layer.Layer<Broadcaster.Broadcaster | R, E>) =>
+  describe(`Broadcaster (${name})`, () => {
+    const listen = Effect.gen(function*() {
+      const log = yield* Broadcaster.Broadcaster
+      const changes: Array<Broadcaster.Change> = []
+      yield* log.follow((change) => changes.push(change))
+      return changes
+    })
+
+    it.effect("tells a follower where its knowledge begins before follow returns", () =>
+      Effect.gen(function*() {
+        const changes = yield* listen
+        assert.deepStrictEqual(changes.map((change) => change._tag), ["Gap"])
+      }).pipe(Effect.provide(layer)))
+
+    it.effect("has told every follower of a record before append returns", () =>
+      Effect.gen(function*() {
+        const log = yield* Broadcaster.Broadcaster
+        const first = yield* listen
+        const second = yield* listen
+        const position = yield* log.append(["user:7"])
+        const record: Broadcaster.Change = { _tag: "Record", tags: ["user:7"], position }
+        assert.deepStrictEqual(first.slice(1), [record])
+        assert.deepStrictEqual(second.slice(1), [record])
+      }).pipe(Effect.provide(layer)))
+
+    it.effect("makes one record of several tags, and one of none (scenario 19)", () =>
+      Effect.gen(function*() {
+        const log = yield* Broadcaster.Broadcaster
+        const changes = yield* listen
+        const positions = [yield* log.append(["a", "b:c"]), yield* log.append([])]
+        assert.deepStrictEqual(changes.slice(1), [
+          { _tag: "Record", tags: ["a", "b:c"], position: positions[0]! },
+          { _tag: "Record", tags: [], position: positions[1]! }
+        ])
+      }).pipe(Effect.provide(layer)))
+
+    it.effect("gives positions that are safe integers and only grow", () =>
+      Effect.gen(function*() {
+        const log = yield* Broadcaster.Broadcaster
+        const positions: Array<number> = []
+        for (let n = 0; n < 100; n++) positions.push(yield* log.append(["a"]))
+        assert.isTrue(positions.every(Number.isSafeInteger))
+        assert.isTrue(positions.every((position, n) => n === 0 || position > positions[n - 1]!))
+      }).pipe(Effect.provide(layer)))
+
+    it.effect("gives positions of at least the time in microseconds, also when the clock is set back", () =>
+      Effect.gen(function*() {
+        const log = yield* Broadcaster.Broadcaster
+        const first = yield* log.append(["a"])
+        yield* TestClock.adjust("1 hour")
+        const second = yield* log.append(["a"])
+        assert.isAtLeast(second, 3_600_000_000)
+        yield* TestClock.setTime(0)
+        const third = yield* log.append(["a"])
+        assert.isAbove(second, first)
+        assert.isAbove(third, second)
+      }).pipe(Effect.provide(layer)))
+
+    it.effect("tells all followers the same records in the order of their positions", () =>
+      Effect.gen(function*() {
+        const log = yield* Broadcaster.Broadcaster
+        const first = yield* listen
+        const second = yield* listen
+        const positions = yield* Effect.forEach(
+          Array.from({ length: 100 }, (_, n) => n),
+          (n) => log.append([`a:${n}`]),
+          { concurrency: "unbounded" }
+        )
+        const told = first.slice(1).map((change) => change._tag === "Record" ? change.position : NaN)
+        assert.deepStrictEqual(told, positions.toSorted((a, b) => a - b))
+        assert.strictEqual(new Set(told).size, 100)
+        assert.deepStrictEqual(second.slice(1), first.slice(1))
+      }).pipe(Effect.provide(layer)))
+
+    it.effect("begins above everything that was appended before", () =>
+      Effect.gen(function*() {
+        const log = yield* Broadcaster.Broadcaster
+        const before = yield* log.append(["a"])
+        const changes = yield* listen
+        const [gap] = changes
+        assert.strictEqual(changes.length, 1)
+        assert.isAtLeast(gap?._tag === "Gap" ? gap.position : NaN, before)
+        assert.isAbove(yield* log.append(["a"]), gap?._tag === "Gap" ? gap.position : NaN)
+      }).pipe(Effect.provide(layer)))
+
+    it.effect("tells nothing any more once the scope of a follower is closed", () =>
+      Effect.gen(function*() {
+        const log = yield* Broadcaster.Broadcaster
+        const scope = yield* Scope.make()
+        const gone = yield* Scope.provide(listen, scope)
+        const stays = yield* listen
+        yield* Scope.close(scope, Exit.void)
+        yield* log.append(["a"])
+        assert.strictEqual(gone.length, 1)
+        assert.strictEqual(stays.length, 2)
+      }).pipe(Effect.provide(layer)))
+  })
