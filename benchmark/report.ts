@@ -1,0 +1,74 @@
+/**
+ * What a section of the benchmark reports, and how it is printed.
+ */
+import type { Distribution } from "./paired.ts"
+
+export interface Table {
+  readonly title: string
+  readonly columns: ReadonlyArray<string>
+  readonly rows: ReadonlyArray<ReadonlyArray<string>>
+}
+
+/** A stated goal, and what was measured for it. */
+export interface Goal {
+  readonly goal: string
+  readonly measured: string
+  readonly pass: boolean
+}
+
+export interface Report {
+  readonly tables: ReadonlyArray<Table>
+  readonly goals: ReadonlyArray<Goal>
+  readonly notes: ReadonlyArray<string>
+}
+
+/** A goal about a ratio or another distribution: its median has to be on the right side of the limit. */
+export const goal = (
+  text: string,
+  figure: Distribution,
+  limit: { readonly atLeast: number } | { readonly atMost: number },
+  show: (figure: number) => string = times
+): Goal => ({
+  goal: text,
+  measured: `${show(figure.median)} (${show(figure.low)} to ${show(figure.high)})`,
+  pass: "atLeast" in limit ? figure.median >= limit.atLeast : figure.median <= limit.atMost
+})
+
+/** `0.93`. */
+export const times = (figure: number): string => figure.toFixed(2)
+
+/** A time from nanoseconds: `420 ns`, `1.73 µs`, `12.0 ms`. */
+export const time = (nanos: number): string => {
+  if (nanos < 1000) return `${nanos.toFixed(0)} ns`
+  if (nanos < 1e6) return `${(nanos / 1000).toPrecision(3)} µs`
+  return `${(nanos / 1e6).toPrecision(3)} ms`
+}
+
+/** A whole number with thin groups: `48 200`. */
+export const whole = (figure: number): string => Math.round(figure).toLocaleString("en").replaceAll(",", " ")
+
+/** The cells of a distribution: median, then the quartiles. */
+export const cells = (figure: Distribution, show: (figure: number) => string): [string, string] => [
+  show(figure.median),
+  `${show(figure.low)} to ${show(figure.high)}`
+]
+
+/** A row from cells and groups of cells. */
+export const row = (...parts: ReadonlyArray<string | ReadonlyArray<string>>): ReadonlyArray<string> => parts.flat()
+
+export const printTable = ({ columns, rows, title }: Table): void => {
+  const widths = columns.map((column, index) => Math.max(column.length, ...rows.map((row) => row[index]!.length)))
+  const line = (row: ReadonlyArray<string>) =>
+    row.map((cell, index) => index === 0 ? cell.padEnd(widths[index]!) : cell.padStart(widths[index]!)).join("  ")
+  console.log(`\n  ${title}`)
+  console.log(`  ${line(columns)}`)
+  console.log(`  ${widths.map((width) => "─".repeat(width)).join("  ")}`)
+  for (const row of rows) console.log(`  ${line(row)}`)
+}
+
+export const printGoals = (goals: ReadonlyArray<Goal>): void => {
+  const width = Math.max(...goals.map(({ goal }) => goal.length))
+  for (const { goal, measured, pass } of goals) {
+    console.log(`  ${pass ? "PASS" : "MISS"}  ${goal.padEnd(width)}  ${measured}`)
+  }
+}

@@ -1,0 +1,22 @@
+/**
+ * The sections, in the order in which they run.
+ */
+import type { Settings } from "./fixtures.ts"
+import type { Report } from "./report.ts"
+
+interface Section {
+  readonly title: string
+  readonly load: () => Promise<{ readonly run: (settings: Settings) => Promise<Report> }>
+}
+
+export const sections: Readonly<Record<string, Section>> = {
+  http: { title: "A hit over HTTP", load: () => import("./sections/http.ts") },
+  inProcess: { title: "A hit through the router, in process", load: () => import("./sections/inProcess.ts") },
+  fiberHit: { title: "A hit in a running fiber", load: () => import("./sections/fiberHit.ts") },
+  tags: { title: "A hit, by tags", load: () => import("./sections/tags.ts") },
+  invalidate: { title: "Invalidation, by entries", load: () => import("./sections/invalidate.ts") },
+  stampede: { title: "A cold key that everyone asks for", load: () => import("./sections/stampede.ts") },
+  miss: { title: "A miss", load: () => import("./sections/miss.ts") },
+  memory: { title: "Memory", load: () => import("./sections/memory.ts") },
+  parts: { title: "Building blocks", load: () => import("./sections/parts.ts") }
+}
