@@ -21,13 +21,13 @@ import * as CacheError from "./CacheError.ts"
 import * as CacheEvent from "./CacheEvent.ts"
 import type * as CacheMetrics from "./CacheMetrics.ts"
 import * as DependencyGraph from "./DependencyGraph.ts"
-import type * as internal from "./internal/answer.ts"
 import { recursionError, storeError, tagError, timeoutError } from "./internal/errors.ts"
 import type * as claims from "./internal/claims.ts"
 import { makeClaims } from "./internal/claims.ts"
 import { makeEventBus } from "./internal/eventBus.ts"
 import { airborne, CurrentFlight, Flight, landings, type Landing } from "./internal/flight.ts"
 import { follow, makeForget } from "./internal/log.ts"
+import type * as internal from "./internal/lookup.ts"
 import { makeCounts, registerCounts } from "./internal/metrics.ts"
 import { millis } from "./internal/settings.ts"
 import { tagProblem } from "./internal/tagText.ts"
@@ -37,52 +37,21 @@ import type * as Tag from "./Tag.ts"
 /**
  * What a computation gives to the cache.
  *
- * **Details**
- *
- * `value` is handed back when it cannot be stored. `body` is its encoded form, `undefined` together with a `rejected`
- * reason where there is none. `timeToLive` is in milliseconds, `Infinity` for no end.
- *
  * @category models
  * @since 0.1.0
  */
-export interface Computed {
-  /** The key to store under, where only the computation could tell it. Default: the key that was looked up. */
-  readonly key?: string | undefined
-  readonly value: unknown
-  readonly body: string | Uint8Array | undefined
-  readonly head?: CacheEntry.ResponseHead | undefined
-  readonly timeToLive: number
-  readonly rejected?: CacheEvent.RejectedReason | undefined
-  readonly error?: CacheError.CacheError | undefined
-}
+export type Computed = internal.Computed
 
 /**
- * What {@link ResultCache} is asked for: the entry of a key, or its computation.
- *
- * **Details**
- *
- * `compute` runs at most once for all who ask, in `context` and with a `Scope` of its own. It adds tags to `flight`.
- * `fresh` skips reading the store.
+ * What a cache is asked for: the entry of a key, or its computation.
  *
  * @category models
  * @since 0.1.0
  */
-export interface Lookup {
-  readonly key: string
-  readonly fingerprint: string
-  readonly context: Context.Context<never>
-  readonly compute: (flight: Flight) => Effect.Effect<Computed, unknown, Scope.Scope>
-  readonly fresh?: boolean | undefined
-}
+export type Lookup = internal.Lookup
 
 /**
  * What a lookup ends with.
- *
- * **Details**
- *
- * `how`: `hit`, it was held or found in the store; `miss`, this call started the computation; `joined`, it waited for
- * one that ran already. `exit` is how the computation ended, `undefined` for a hit. `entry` is there for a hit, and for
- * a computed value that could be encoded; `rejected` says why it was not stored, `stored` that it is known to be.
  *
  * @category models
  * @since 0.1.0

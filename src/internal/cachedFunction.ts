@@ -11,10 +11,8 @@ import * as SchemaAST from "effect/SchemaAST"
 import * as SchemaRepresentation from "effect/SchemaRepresentation"
 import type * as Scope from "effect/Scope"
 import * as CacheEntry from "../CacheEntry.ts"
-import * as CacheError from "../CacheError.ts"
-import type * as CacheEvent from "../CacheEvent.ts"
+import type * as CacheError from "../CacheError.ts"
 import type * as CachePolicy from "../CachePolicy.ts"
-import type { Answer } from "./answer.ts"
 import { copyOfRecord } from "./copy.ts"
 import { digest } from "./digest.ts"
 import { codecError, definitionError, describe, inputError, resultError } from "./errors.ts"
@@ -22,6 +20,7 @@ import { lossOf } from "./faithful.ts"
 import type { Flight } from "./flight.ts"
 import { freezeDeep } from "./freeze.ts"
 import { type Encoded, makeInputKey } from "./inputKey.ts"
+import type { Answer, Computed } from "./lookup.ts"
 import { lifetime } from "./settings.ts"
 import { functionTag, keyTag } from "./tagText.ts"
 
@@ -37,14 +36,6 @@ export interface AnyDefinition {
 interface Keyed {
   readonly key: string
   readonly encoded: Encoded
-}
-
-interface Computed {
-  readonly value: unknown
-  readonly body: string | undefined
-  readonly timeToLive: number
-  readonly rejected?: CacheEvent.RejectedReason | undefined
-  readonly error?: CacheError.CacheError | undefined
 }
 
 export type CachedFunction = Effect.Success<ReturnType<typeof makeCachedFunction>>

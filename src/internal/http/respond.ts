@@ -6,7 +6,7 @@ import * as Headers from "effect/http/Headers"
 import type * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as CacheEntry from "../../CacheEntry.ts"
-import type { Answer } from "../answer.ts"
+import type { Answer } from "../lookup.ts"
 import * as CacheStatus from "./cacheStatus.ts"
 import { etagOf, matches } from "./etag.ts"
 

@@ -7,39 +7,30 @@ import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
-import type * as CacheEntry from "../../CacheEntry.ts"
-import * as CacheError from "../../CacheError.ts"
-import type { Answer } from "../answer.ts"
 import type { CachedFunction } from "../cachedFunction.ts"
 import { inputError, releasedError, resultError } from "../errors.ts"
 import type { Encoded } from "../inputKey.ts"
+import type { Answer, Cache, Lookup } from "../lookup.ts"
 import { withVaried, withVariedUnsafe } from "../varied.ts"
 import * as CacheStatus from "./cacheStatus.ts"
 import type { BypassDetail } from "./cacheStatus.ts"
 import { type Fields, isBodiless, readBody, readInput } from "./requestInput.ts"
 import { respondComputed, respondHit, type Style } from "./respond.ts"
 
-export interface Cache<L> {
-  readonly peek: (key: string, fingerprint: string) => CacheEntry.CacheEntry | undefined
-  readonly took: (entry: CacheEntry.CacheEntry, fiber: Fiber.Fiber<unknown, unknown>) => void
-  readonly lookup: (lookup: L) => Effect.Effect<Answer, CacheError.CacheError>
-  readonly now: () => number
-}
-
 /** A cached function that is bound to a cache. */
-export interface Served<L> {
+export interface Served {
   readonly fn: CachedFunction
-  readonly cache: Cache<L>
+  readonly cache: Cache
   readonly claim: { readonly released: boolean }
   readonly varyBy: Effect.Effect<unknown, unknown, any> | undefined
-  readonly request: (key: string, encoded: Encoded, varied: unknown, fiber: Fiber.Fiber<unknown, unknown>) => L
+  readonly request: (key: string, encoded: Encoded, varied: unknown, fiber: Fiber.Fiber<unknown, unknown>) => Lookup
 }
 
 /**
  * The handler of a cached function. `headers` maps input fields to request headers.
  */
-export const serve = <L>(
-  { cache, claim, fn, request: lookupOf, varyBy }: Served<L>,
+export const serve = (
+  { cache, claim, fn, request: lookupOf, varyBy }: Served,
   headers: Readonly<Record<string, string | undefined>>
 ): Effect.Effect<HttpServerResponse.HttpServerResponse, unknown, any> => {
   const { input } = fn

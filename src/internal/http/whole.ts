@@ -14,13 +14,11 @@ import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Scope from "effect/Scope"
 import { LRUCache } from "lru-cache"
-import * as CacheError from "../../CacheError.ts"
-import type * as CacheEvent from "../../CacheEvent.ts"
 import type * as CachePolicy from "../../CachePolicy.ts"
-import type { Answer } from "../answer.ts"
 import { canonicalUnsafe } from "../canonical.ts"
 import { definitionError, describe } from "../errors.ts"
 import type { Flight } from "../flight.ts"
+import type { Answer, Cache, Computed } from "../lookup.ts"
 import { lifetime } from "../settings.ts"
 import { functionTag, keyTag } from "../tagText.ts"
 import { withVaried } from "../varied.ts"
@@ -28,7 +26,6 @@ import * as CacheStatus from "./cacheStatus.ts"
 import type { BypassDetail } from "./cacheStatus.ts"
 import { makeRecording, partOf, recordedRecord, recordedRequest, type Recording } from "./recordedRequest.ts"
 import { respondComputed, respondHit, type Style } from "./respond.ts"
-import type { Cache } from "./serve.ts"
 import { storable } from "./storable.ts"
 
 type Response = HttpServerResponse.HttpServerResponse
@@ -40,23 +37,6 @@ interface Definition {
   readonly deps?: ReadonlyArray<string> | ((params: Params) => Iterable<string>) | undefined
   readonly timeToLive?: CachePolicy.TimeToLive<Response, never, Params> | undefined
   readonly varyBy?: Effect.Effect<unknown, unknown, any> | undefined
-}
-
-interface Computed {
-  readonly key?: string | undefined
-  readonly value: unknown
-  readonly body: string | Uint8Array | undefined
-  readonly head?: { readonly status: number; readonly headers: Readonly<Record<string, string>> } | undefined
-  readonly timeToLive: number
-  readonly rejected?: CacheEvent.RejectedReason | undefined
-  readonly error?: CacheError.CacheError | undefined
-}
-
-interface Lookup {
-  readonly key: string
-  readonly fingerprint: string
-  readonly context: Context.Context<never>
-  readonly compute: (flight: Flight) => Effect.Effect<Computed, unknown, Scope.Scope>
 }
 
 const fingerprint = "response-1"
@@ -83,7 +63,7 @@ export const makeWhole = Effect.fnUntraced(function*(
   name: string,
   { deps, timeToLive, varyBy }: Definition,
   handler: (request: Request) => Effect.Effect<Response, unknown, any>,
-  cache: Cache<Lookup>
+  cache: Cache
 ) {
   const millisOf = yield* lifetime(`cached handler ${JSON.stringify(name)}, timeToLive`, timeToLive)
   const tag = functionTag(name)

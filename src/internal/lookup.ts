@@ -1,0 +1,64 @@
+/**
+ * What a cache is asked, what a computation gives it, and what it answers.
+ */
+import type * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import type * as Scope from "effect/Scope"
+import type * as CacheEntry from "../CacheEntry.ts"
+import type * as CacheError from "../CacheError.ts"
+import type * as CacheEvent from "../CacheEvent.ts"
+import type { Flight } from "./flight.ts"
+
+/** What a computation gives to the cache. */
+export interface Computed {
+  /** The key to store under, where only the computation could tell it. Default: the key that was looked up. */
+  readonly key?: string | undefined
+  /** Handed back where it cannot be stored. */
+  readonly value: unknown
+  /** The encoded form, `undefined` together with a `rejected` reason where there is none. */
+  readonly body: string | Uint8Array | undefined
+  readonly head?: CacheEntry.ResponseHead | undefined
+  /** In milliseconds, `Infinity` for no end. */
+  readonly timeToLive: number
+  readonly rejected?: CacheEvent.RejectedReason | undefined
+  readonly error?: CacheError.CacheError | undefined
+}
+
+/** What a cache is asked for: the entry of a key, or its computation. */
+export interface Lookup {
+  readonly key: string
+  readonly fingerprint: string
+  /** What the computation runs with. It gets a `Scope` of its own. */
+  readonly context: Context.Context<never>
+  /** Runs at most once for all who ask, and adds tags to the flight. */
+  readonly compute: (flight: Flight) => Effect.Effect<Computed, unknown, Scope.Scope>
+  /** Skips reading the store. */
+  readonly fresh?: boolean | undefined
+}
+
+/** What a lookup ends with. */
+export interface Answer {
+  /**
+   * `hit`: it was held or found in the store. `miss`: this call started the computation. `joined`: it waited for one that
+   * ran already.
+   */
+  readonly how: "hit" | "miss" | "joined"
+  /** How the computation ended, `undefined` for a hit. */
+  readonly exit: Exit.Exit<unknown, unknown> | undefined
+  /** There for a hit, and for a computed value that could be encoded. */
+  readonly entry: CacheEntry.CacheEntry | undefined
+  /** Why the value was not stored. */
+  readonly rejected: CacheEvent.RejectedReason | undefined
+  /** Whether it is known to be stored. */
+  readonly stored: boolean
+}
+
+/** What serving takes of a cache. */
+export interface Cache {
+  readonly peek: (key: string, fingerprint: string) => CacheEntry.CacheEntry | undefined
+  readonly took: (entry: CacheEntry.CacheEntry, fiber: Fiber.Fiber<unknown, unknown>) => void
+  readonly lookup: (lookup: Lookup) => Effect.Effect<Answer, CacheError.CacheError>
+  readonly now: () => number
+}
