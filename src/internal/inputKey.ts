@@ -42,6 +42,8 @@ export const makeInputKey = <F extends Schema.Struct.Fields>(prefix: string, fie
     ofPlain: names.every((name) => isPlain(fields[name]!.ast)) ? makePlain(names, keyOf) : () => undefined,
     /** The key of an encoded input. Throws `UnstableValue`. */
     ofEncodedUnsafe: keyOf,
+    /** The key of an encoded input whose fields are all primitive; `undefined` otherwise. */
+    ofPrimitives: makePlain(names, keyOf),
     encode: Schema.encodeUnknownEffect(struct) as (
       input: unknown
     ) => Effect.Effect<Encoded, Schema.SchemaError, Schema.Struct<F>["EncodingServices"]>,

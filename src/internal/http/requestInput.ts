@@ -30,7 +30,7 @@ export const readInput = (
 ): Encoded => {
   const { params } = Context.getUnsafe(context, HttpRouter.RouteContext)
   const search = Context.getUnsafe(context, HttpServerRequest.ParsedSearchParams)
-  const out: Record<string, unknown> = Object.create(null)
+  const out: Record<string, unknown> = {}
   for (const name of names) {
     const header = own(headers, name)
     const value = header === undefined ? own(params, name) ?? own(search, name) : own(request.headers, header)

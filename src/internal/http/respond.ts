@@ -56,9 +56,18 @@ export const respondComputed = (
     : Exit.succeed(full(entry, headers))
 }
 
-// For other methods the condition would be a reason not to act (RFC 9110, section 13.1.2).
-const conditionOf = ({ headers, method }: HttpServerRequest.HttpServerRequest): string | undefined =>
-  method === "GET" || method === "HEAD" || method === "QUERY" ? headers["if-none-match"] : undefined
+// For other methods the condition would be a reason not to act (RFC 9110, section 13.1.2). Reading `request.headers` builds
+// a record of all of them: the source says sooner that there is none.
+const conditionOf = (request: HttpServerRequest.HttpServerRequest): string | undefined =>
+  (request.method === "GET" || request.method === "HEAD" || request.method === "QUERY") && mayHaveCondition(request.source)
+    ? request.headers["if-none-match"]
+    : undefined
+
+const mayHaveCondition = (source: object): boolean => {
+  const headers: unknown = "headers" in source ? source.headers : undefined
+  if (headers instanceof globalThis.Headers) return headers.has("if-none-match")
+  return typeof headers !== "object" || headers === null || "if-none-match" in headers
+}
 
 // Whoever stores the response has to ask before using it again: no invalidation could reach it there. `no-cache` is that
 // (RFC 9111, section 5.2.2.4), and the validator makes the question cheap.

@@ -48,30 +48,41 @@ export const serve = (
   // The values of a request that are just as the schema encodes them give the key without decoding anything: an entry
   // that has this key was stored for an input that encodes to these very values. Other ways to write the same input
   // are decoded and encoded first.
-  const handle = (request: HttpServerRequest.HttpServerRequest, values: Encoded, varied: unknown) =>
-    Effect.withFiber((fiber) => {
-      if (claim.released) return Effect.fail(releasedError(fn.name))
-      const direct = keyUnsafe(values, varied)
-      const served = direct === undefined ? undefined : peek(direct, request, fiber)
-      if (served !== undefined) return served
-      return Effect.gen(function*() {
-        const decoded = yield* fn.decodeRequest(values)
-        const { encoded, key: ofInput } = yield* fn.keyed(decoded)
-        const key = yield* withVaried(ofInput, varied)
-        const found = key === direct ? undefined : peek(key, request, fiber)
-        if (found !== undefined) return yield* found
-        const answer = yield* cache.lookup(lookupOf(key, encoded, varied, fiber))
-        return yield* respond(answer, request)
-      })
-    })
-
-  const keyUnsafe = (values: Encoded, varied: unknown): string | undefined => {
+  const directKey = (values: Encoded, varied: unknown): string | undefined => {
     try {
-      return withVariedUnsafe(input.ofEncodedUnsafe(values), varied)
+      return withVariedUnsafe(input.ofPrimitives(values) ?? input.ofEncodedUnsafe(values), varied)
     } catch {
       return undefined
     }
   }
+
+  const handle = (
+    request: HttpServerRequest.HttpServerRequest,
+    values: Encoded,
+    varied: unknown,
+    fiber: Fiber.Fiber<unknown, unknown>
+  ): Effect.Effect<HttpServerResponse.HttpServerResponse, unknown, any> => {
+    if (claim.released) return Effect.fail(releasedError(fn.name))
+    const direct = directKey(values, varied)
+    const served = direct === undefined ? undefined : peek(direct, request, fiber)
+    return served ?? look(request, values, varied, direct, fiber)
+  }
+
+  const look = Effect.fnUntraced(function*(
+    request: HttpServerRequest.HttpServerRequest,
+    values: Encoded,
+    varied: unknown,
+    direct: string | undefined,
+    fiber: Fiber.Fiber<unknown, unknown>
+  ) {
+    const decoded = yield* fn.decodeRequest(values)
+    const { encoded, key: ofInput } = yield* fn.keyed(decoded)
+    const key = yield* withVaried(ofInput, varied)
+    const found = key === direct ? undefined : peek(key, request, fiber)
+    if (found !== undefined) return yield* found
+    const answer = yield* cache.lookup(lookupOf(key, encoded, varied, fiber))
+    return yield* respond(answer, request)
+  })
 
   const respond = (answer: Answer, request: HttpServerRequest.HttpServerRequest) => {
     const { entry, exit } = answer
@@ -86,7 +97,7 @@ export const serve = (
   return Effect.withFiber((fiber) => {
     const request = Context.getUnsafe(fiber.context, HttpServerRequest.HttpServerRequest)
     if (isBodiless(request) && varyBy === undefined) {
-      return handle(request, readInput(fields, fiber.context, request, none), undefined)
+      return handle(request, readInput(fields, fiber.context, request, none), undefined, fiber)
     }
     const body = isBodiless(request)
       ? Effect.succeed(none)
@@ -96,7 +107,7 @@ export const serve = (
       (body) =>
         Effect.flatMap(
           varyBy ?? Effect.undefined,
-          (varied) => handle(request, readInput(fields, fiber.context, request, body), varied)
+          (varied) => handle(request, readInput(fields, fiber.context, request, body), varied, fiber)
         )
     )
   })
