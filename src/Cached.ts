@@ -321,7 +321,7 @@ const assemble = <RV>({ cache, claim, fn, request, varyBy }: Internals<RV>): Cac
           return entry.value
         }
       }
-      return ask(value, false)
+      return ask(value, false, key)
     })
 
   const keyOf = Effect.fnUntraced(function*(value: unknown) {
@@ -331,10 +331,11 @@ const assemble = <RV>({ cache, claim, fn, request, varyBy }: Internals<RV>): Cac
     return { encoded, varied, key: yield* withVaried(key, varied) }
   })
 
-  const ask = (value: unknown, fresh: boolean) =>
+  const ask = (value: unknown, fresh: boolean, direct?: string) =>
     Effect.flatMap(keyOf(value), ({ encoded, key, varied }) =>
       Effect.withFiber((fiber) => {
-        const lookup = { ...request(key, encoded, varied, fiber), fresh }
+        // The very string that the next call will look for: equal strings are compared by their characters.
+        const lookup = { ...request(key === direct ? direct : key, encoded, varied, fiber), fresh }
         return Effect.flatMap(cache.lookup(lookup), (answer) => resultOf(lookup, answer, false))
       }))
 

@@ -151,7 +151,6 @@ export const makeMemory = Effect.fnUntraced(function*(
     }
   })
 
-  let newest: CacheEntry.CacheEntry | undefined
   const schedule = yield* makeSweeper(clock, sweepEvery, (now) => {
     let earliest = Infinity
     for (const [key, entry] of entries.entries()) {
@@ -166,15 +165,7 @@ export const makeMemory = Effect.fnUntraced(function*(
 
   return Store.of({
     remote: false,
-    peek: (key) => {
-      const entry = entries.peek(key, peekOptions)
-      // Using what was used last changes nothing.
-      if (entry !== undefined && entry !== newest) {
-        newest = entry
-        entries.get(key, peekOptions)
-      }
-      return entry
-    },
+    peek: (key) => entries.get(key, getOptions),
     get: (key) => Effect.sync(() => entries.get(key)),
     set: (entry) =>
       Effect.sync(() => {
@@ -185,7 +176,6 @@ export const makeMemory = Effect.fnUntraced(function*(
           return "too-large"
         }
         entries.set(entry.key, entry)
-        newest = entry
         schedule(entry.expiresAt)
         return "stored"
       }),
@@ -207,7 +197,7 @@ export const makeMemory = Effect.fnUntraced(function*(
 const maxMapSize = 2 ** 24
 
 // One object for all look-ups, in place of one that lru-cache makes for each.
-const peekOptions = {}
+const getOptions = {}
 
 // Of two entries of one position the newer one counts, as long as it can be used.
 const supersedes = (present: CacheEntry.Stored, entry: CacheEntry.Stored, now: number): boolean =>

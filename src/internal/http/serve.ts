@@ -80,7 +80,7 @@ export const serve = (
     const key = yield* withVaried(ofInput, varied)
     const found = key === direct ? undefined : peek(key, request, fiber)
     if (found !== undefined) return yield* found
-    const answer = yield* cache.lookup(lookupOf(key, encoded, varied, fiber))
+    const answer = yield* cache.lookup(lookupOf(key === direct ? direct : key, encoded, varied, fiber))
     return yield* respond(answer, request)
   })
 
