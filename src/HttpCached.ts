@@ -5,6 +5,7 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import type * as HttpServerResponse from "effect/http/HttpServerResponse"
@@ -184,8 +185,9 @@ const mounted = (
     if (known !== undefined) return known
     const routes = caches.get(cache) ?? new WeakMap<Route, Mounted>()
     caches.set(cache, routes)
-    const made = Effect.runSync(Effect.cached(Effect.uninterruptible(make(cache, route))))
-    const mounting = Effect.flatMap(made, (handler) => {
+    // The making belongs to nobody: a client that hangs up leaves it to the others.
+    const made = Effect.runForkWith(withoutRequest(fiber.context))(make(cache, route))
+    const mounting = Effect.flatMap(Fiber.join(made), (handler) => {
       routes.set(route, handler)
       return handler
     })

@@ -2,7 +2,7 @@
  * Where events go: to the counts, to those who listen, and, when something is wrong, to the log.
  */
 import * as Effect from "effect/Effect"
-import * as PubSub from "effect/PubSub"
+import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
 import * as CacheEvent from "../CacheEvent.ts"
 import type * as CacheMetrics from "../CacheMetrics.ts"
@@ -16,9 +16,9 @@ export const makeEventBus = Effect.fnUntraced(function*(
   now: () => number
 ) {
   const context = yield* Effect.context()
-  const pubsub = yield* Effect.acquireRelease(PubSub.sliding<CacheEvent.CacheEvent>(backlog), PubSub.shutdown)
+  const listeners = new Set<Queue.Queue<CacheEvent.CacheEvent>>()
+  yield* Effect.addFinalizer(() => Effect.forEach(listeners, Queue.shutdown, { discard: true }))
   const lastWarning = new Map<string, number>()
-  let listeners = 0
 
   // Each kind of warning at most once in ten seconds: a store that is down must not flood the log. The log is written
   // by a fiber of its own, so that a logger that throws disturbs nobody.
@@ -31,7 +31,7 @@ export const makeEventBus = Effect.fnUntraced(function*(
 
   const tell = (event: CacheEvent.CacheEvent): void => {
     counts[event._tag]++
-    if (listeners > 0) PubSub.publishUnsafe(pubsub, event)
+    for (const listener of listeners) Queue.offerUnsafe(listener, event)
     if (onEvent !== undefined) {
       try {
         onEvent(event)
@@ -47,15 +47,18 @@ export const makeEventBus = Effect.fnUntraced(function*(
     tell,
     /** Counts a hit, and makes an event of it only for those who listen. */
     tellHit: (key: string): void => {
-      if (listeners > 0 || onEvent !== undefined) tell(CacheEvent.Hit({ key }))
+      if (listeners.size > 0 || onEvent !== undefined) tell(CacheEvent.Hit({ key }))
       else counts.Hit++
     },
     events: Stream.unwrap(Effect.map(
       Effect.acquireRelease(
-        Effect.tap(PubSub.subscribe(pubsub), () => Effect.sync(() => listeners++)),
-        () => Effect.sync(() => listeners--)
+        Effect.tap(Queue.sliding<CacheEvent.CacheEvent>(backlog), (listener) => Effect.sync(() => listeners.add(listener))),
+        (listener) => {
+          listeners.delete(listener)
+          return Queue.shutdown(listener)
+        }
       ),
-      Stream.fromSubscription
+      Stream.fromQueue
     ))
   }
 })

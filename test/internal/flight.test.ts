@@ -14,7 +14,7 @@ const landing: Landing = {
   problem: undefined,
   position: 10,
   since: 1,
-  revision: -1
+  untouchedAt: -1
 }
 
 describe("Flight", () => {

@@ -55,7 +55,7 @@ const makeModel = () => {
     lose: (value: boolean) => void (lost = value),
     isLost: () => lost,
     position: () => Math.max(0, ...gaps, ...records.map((record) => record.position)),
-    isValid: ({ position, tags }: DependencyGraph.Subject) =>
+    isValid: ({ position, tags }: Pick<DependencyGraph.Subject, "position" | "tags">) =>
       !lost && gaps.every((gap) => gap <= position) && !held.some((above) => covered(above.tags, tags)) &&
       records.every((record) => record.position <= position || !covered(record.tags, tags)),
     isUntouched: ({ position, since, tags }: DependencyGraph.Started) =>
@@ -100,7 +100,7 @@ const follow = (
     }
     for (const one of flights) {
       const remembered = graph.isUntouched(one)
-      assert.strictEqual(remembered, graph.isUntouched({ ...one, revision: -1 }))
+      assert.strictEqual(remembered, graph.isUntouched({ ...one, untouchedAt: -1 }))
       if (remembered) assert.isTrue(model.isUntouched(one), `touched: ${JSON.stringify(one)}`)
       else if (model.isValid(one)) assert.isFalse(exact, `valid, so untouched: ${JSON.stringify(one)}`)
     }
@@ -160,7 +160,7 @@ const follow = (
           tags: Array.from(new Set(step.tags)).toSorted(),
           position: graph.position(),
           since: graph.revision(),
-          revision: -1
+          untouchedAt: -1
         })
         break
       case "look":
@@ -345,7 +345,7 @@ export const dependencyGraphSuite = <E>(
           tags,
           position: position(),
           since: revision(),
-          revision: -1
+          untouchedAt: -1
         })
         const before = start("a:b")
         assert.isTrue(isUntouched(before))
