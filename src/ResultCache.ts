@@ -180,6 +180,7 @@ export const make = Effect.fnUntraced(function*(
   yield* follow(log, graph, tell)
   const forget = makeForget(log, graph, scope, tell)
   const flights = new Map<string, Flight>()
+  const discarded = new WeakSet<CacheEntry.CacheEntry>()
 
   const peek = (key: string, fingerprint: string): CacheEntry.CacheEntry | undefined => {
     const entry = store.peek(key)
@@ -405,10 +406,10 @@ export const make = Effect.fnUntraced(function*(
     lookup,
     discard: (entry, error) =>
       Effect.suspend(() => {
+        // Once for all who were given it: whoever comes second would remove what the first has put in its place.
+        if (discarded.has(entry)) return Effect.void
+        discarded.add(entry)
         tell(CacheEvent.Undecodable({ key: entry.key, error }))
-        // Someone else may have replaced it already.
-        const held = store.peek(entry.key)
-        if (held !== undefined && held !== entry) return Effect.void
         return Effect.asVoid(guarded(entry.key, "remove", () => store.remove(entry.key)))
       }),
     claim: makeClaims(forget),

@@ -24,7 +24,7 @@ import { CacheTest, FaultyBroadcaster, FaultyStore } from "effect-cached/testing
 import { airborne, landings } from "../src/internal/flight.ts"
 import { makeRandom, type Random, withinTurns } from "./random.ts"
 
-const seeds = Array.from({ length: 12 }, (_, n) => n + 1)
+const seeds = Array.from({ length: 10 }, (_, n) => n + 1)
 const timeout = 30_000
 
 const inMsgPack = ByteStore.layerMemory().pipe(Layer.provide(MsgPackCodec.layer()))
@@ -119,13 +119,15 @@ const checked = (what: string, data: Data, call: Effect.Effect<Versions, unknown
   })
 
 const reader = Effect.fnUntraced(function*(data: Data, { inner, outer }: Functions, { below, pause, pick }: Random) {
-  for (let call = 0; call < 4; call++) {
+  for (let call = 0; call < 8; call++) {
     yield* pause
     const tag = pick(tags)
-    const n = below(5)
+    const n = below(3)
     const [what, effect] = pick<readonly [string, Effect.Effect<Versions, unknown>]>([
       [`inner ${tag}`, inner({ tag })],
       [`inner ${tag}`, inner({ tag })],
+      [`outer ${n}`, outer({ n })],
+      [`outer ${n}`, outer({ n })],
       [`inner.refresh ${tag}`, inner.refresh({ tag })],
       [`outer ${n}`, outer({ n })],
       [`outer ${n}`, outer({ n })],
@@ -149,8 +151,9 @@ const writer = Effect.fnUntraced(function*(data: Data, { inner, outer }: Functio
   const log = yield* Broadcaster.Broadcaster
   const faults = yield* FaultyBroadcaster.FaultyBroadcaster
   const graph = yield* DependencyGraph.DependencyGraph
-  for (let step = 0; step < 6; step++) {
-    yield* pause
+  for (let step = 0; step < 5; step++) {
+    // Seldom enough for what is read to be hit.
+    yield* Effect.repeat(pause, { times: 6 })
     const tag = pick(tags)
     data.write(tag)
     const versions = data.now()

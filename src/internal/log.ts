@@ -92,7 +92,7 @@ export const makeForget = (log: Log, graph: Graph, scope: Scope.Scope, tell: Tel
   const append = (tags: ReadonlyArray<string>) =>
     Effect.suspend(() => {
       const { release } = graph.hold(tags)
-      return Effect.matchCauseEffect(log.append(tags), {
+      return Effect.matchCauseEffect(Effect.suspend(() => log.append(tags)), {
         onSuccess: (position) =>
           Effect.sync(() => {
             // The graph has been told by the log.
