@@ -16,6 +16,40 @@ import { faulty, start, Steps, worlds } from "./suites/worlds.ts"
 
 const counts = ResultCache.ResultCache.use((cache) => cache.counts)
 
+// How often an invalidation touches the store that holds so many entries under its tag.
+const touched = (entries: number) =>
+  Effect.gen(function*() {
+    const store = yield* Store.Store
+    let touches = 0
+    const watched = Store.Store.of({
+      ...store,
+      peek: (key) => {
+        touches++
+        return store.peek(key)
+      },
+      get: (key) => Effect.tap(store.get(key), () => Effect.sync(() => touches++)),
+      remove: (key) => Effect.tap(store.remove(key), () => Effect.sync(() => touches++)),
+      clear: Effect.tap(store.clear, () => Effect.sync(() => touches++))
+    })
+    const cache = yield* ResultCache.make().pipe(Effect.provideService(Store.Store, watched))
+    const fn = yield* Cached.make(
+      "many",
+      { input: { n: Schema.Number }, success: Schema.Number, deps: () => ["all"] },
+      ({ n }) => Effect.succeed(n)
+    ).pipe(Effect.provideService(ResultCache.ResultCache, cache))
+    for (let n = 0; n < entries; n++) yield* fn({ n })
+    touches = 0
+    yield* cache.invalidate(["all"])
+    const invalidation = touches
+    yield* fn({ n: 0 })
+    assert.strictEqual((yield* cache.counts).Miss, entries + 1)
+    return invalidation
+  }).pipe(Effect.provide([
+    Store.layerMemory({ maxEntries: 1_000_000, maxBytes: 1e9 }),
+    DependencyGraph.layer(),
+    Broadcaster.layerLocal
+  ]))
+
 describe("invalidate", () => {
   // A function whose result carries the tags that it is asked for, and that counts how often it ran.
   const tagged = Effect.gen(function*() {
@@ -119,38 +153,6 @@ describe("invalidate", () => {
     "costs the same with 10 and with 100 000 entries: it touches none of them (scenario 20)",
     () =>
       Effect.gen(function*() {
-        const touched = (entries: number) =>
-          Effect.gen(function*() {
-            const store = yield* Store.Store
-            let touches = 0
-            const watched = Store.Store.of({
-              ...store,
-              peek: (key) => {
-                touches++
-                return store.peek(key)
-              },
-              get: (key) => Effect.tap(store.get(key), () => Effect.sync(() => touches++)),
-              remove: (key) => Effect.tap(store.remove(key), () => Effect.sync(() => touches++)),
-              clear: Effect.tap(store.clear, () => Effect.sync(() => touches++))
-            })
-            const cache = yield* ResultCache.make().pipe(Effect.provideService(Store.Store, watched))
-            const fn = yield* Cached.make(
-              "many",
-              { input: { n: Schema.Number }, success: Schema.Number, deps: () => ["all"] },
-              ({ n }) => Effect.succeed(n)
-            ).pipe(Effect.provideService(ResultCache.ResultCache, cache))
-            for (let n = 0; n < entries; n++) yield* fn({ n })
-            touches = 0
-            yield* cache.invalidate(["all"])
-            const invalidation = touches
-            yield* fn({ n: 0 })
-            assert.strictEqual((yield* cache.counts).Miss, entries + 1)
-            return invalidation
-          }).pipe(Effect.provide([
-            Store.layerMemory({ maxEntries: 1_000_000, maxBytes: 1e9 }),
-            DependencyGraph.layer(),
-            Broadcaster.layerLocal
-          ]))
         for (const entries of [10, 1_000, 100_000]) assert.strictEqual(yield* touched(entries), 0)
       }),
     60_000

@@ -158,7 +158,7 @@ const writer = Effect.fnUntraced(function*(data: Data, { inner, outer }: Functio
     data.write(tag)
     const versions = data.now()
     // Also when the log did not take the record: then the tag stays invalid here.
-    const committing = Effect.ensuring(
+    const committing = Effect.andThen(
       Effect.exit(invalidate(tag)),
       Effect.sync(() => data.commit(versions, atOrBelow(tag)))
     )
@@ -182,7 +182,7 @@ const writer = Effect.fnUntraced(function*(data: Data, { inner, outer }: Functio
         break
       }
       case 3: {
-        // Whoever invalidates may leave: the tag is invalid from the first moment on.
+        // Whoever invalidates may leave: whether the tag is invalid then, nobody was told.
         yield* faults.become("slow")
         const fiber = yield* Effect.forkChild(committing, { startImmediately: true })
         yield* Fiber.interrupt(fiber)
