@@ -68,8 +68,11 @@ export class CacheEntry implements Stored {
   etag: string | undefined = undefined
 
   /** The response last sent for a hit, the second of the entry's age in which it is exact, and what it was made for. */
-  served: { readonly age: number; readonly style: object; readonly response: Exit.Exit<HttpServerResponse.HttpServerResponse> } | undefined =
-    undefined
+  served: {
+    readonly age: number
+    readonly style: object
+    readonly response: Exit.Exit<HttpServerResponse.HttpServerResponse>
+  } | undefined = undefined
 
   constructor(stored: Stored) {
     this.key = stored.key

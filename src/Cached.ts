@@ -299,7 +299,12 @@ export const make = <
         compute: fn.compute(key, encoded, varied)
       }
     }
-    return assemble<VaryBy.Services<VB>>({ fn, cache, claim, varyBy: definition.varyBy, request }) as Cached<F, S, E | VaryBy.Error<VB>, VaryBy.Services<VB>>
+    return assemble<VaryBy.Services<VB>>({ fn, cache, claim, varyBy: definition.varyBy, request }) as Cached<
+      F,
+      S,
+      E | VaryBy.Error<VB>,
+      VaryBy.Services<VB>
+    >
   }) as Effect.Effect<
     Cached<F, S, E | VaryBy.Error<VB>, VaryBy.Services<VB>>,
     CacheError.CacheError,
@@ -435,5 +440,9 @@ export const route = <
   Layer.effectDiscard(Effect.gen(function*() {
     const cached = yield* make<F, S, E, R, VB>(definition.name ?? `${method} ${path}`, definition, f)
     const router = yield* HttpRouter.HttpRouter
-    yield* router.add(method, path, serve(cached[TypeId], definition.headers ?? {}) as Handler<E | VaryBy.Error<VB>, VaryBy.Services<VB>>)
+    yield* router.add(
+      method,
+      path,
+      serve(cached[TypeId], definition.headers ?? {}) as Handler<E | VaryBy.Error<VB>, VaryBy.Services<VB>>
+    )
   }))

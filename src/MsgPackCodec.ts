@@ -181,8 +181,7 @@ const attempt = <A>(f: () => A): Result.Result<A, CacheError.CacheError> =>
     catch: (cause) => codecError("malformed", "The bytes are not an entry", cause)
   })
 
-const refuse = (problem: CacheError.CodecError["problem"], message: string) =>
-  Result.fail(codecError(problem, message))
+const refuse = (problem: CacheError.CodecError["problem"], message: string) => Result.fail(codecError(problem, message))
 
 const tooLarge = (length: number, maxBytes: number) =>
   codecError("too-large", `An entry of ${length} bytes is larger than the bound of ${maxBytes}`)

@@ -134,11 +134,14 @@ export const makeCachedFunction = Effect.fnUntraced(function*(
      * neither. Fails with a `CacheError` of reason `InputError`.
      */
     keyed: (value: unknown): Effect.Effect<Keyed, CacheError.CacheError> =>
-      Effect.flatMap(Effect.mapError(provided(input.encode(value)), (cause) => inputError(name, cause)), (encoded) =>
-        Effect.try({
-          try: () => ({ key: input.ofEncodedUnsafe(encoded), encoded: copyOfRecord(encoded) }),
-          catch: (cause) => inputError(name, cause)
-        })),
+      Effect.flatMap(
+        Effect.mapError(provided(input.encode(value)), (cause) => inputError(name, cause)),
+        (encoded) =>
+          Effect.try({
+            try: () => ({ key: input.ofEncodedUnsafe(encoded), encoded: copyOfRecord(encoded) }),
+            catch: (cause) => inputError(name, cause)
+          })
+      ),
     /** The input that the values of a request are. Fails with a `CacheError` of reason `InputError`. */
     decodeRequest: (values: Encoded) =>
       Effect.mapError(provided(input.decodeRequest(values)), (cause) => inputError(name, cause)),
@@ -190,7 +193,9 @@ const controlCharacter = /[\u0000-\u001f\u007f]/
 
 // Schemas as data: what keys and bodies are, what they decode to, and what the function was told about its version.
 const fingerprint = ({ input, success, version }: AnyDefinition): string => {
-  const schemas = [Schema.Struct(input ?? {}), Schema.toCodecJson(success)].flatMap(({ ast }) => [ast, SchemaAST.toType(ast)])
+  const schemas = [Schema.Struct(input ?? {}), Schema.toCodecJson(success)].flatMap((
+    { ast }
+  ) => [ast, SchemaAST.toType(ast)])
   const described = [...schemas.map((ast) => SchemaRepresentation.toRepresentation(ast)), version ?? ""]
   return digest(JSON.stringify(described, textOfOpaque)).slice(0, 16)
 }

@@ -52,7 +52,10 @@ export const makeEventBus = Effect.fnUntraced(function*(
     },
     events: Stream.unwrap(Effect.map(
       Effect.acquireRelease(
-        Effect.tap(Queue.sliding<CacheEvent.CacheEvent>(backlog), (listener) => Effect.sync(() => listeners.add(listener))),
+        Effect.tap(
+          Queue.sliding<CacheEvent.CacheEvent>(backlog),
+          (listener) => Effect.sync(() => listeners.add(listener))
+        ),
         (listener) => {
           listeners.delete(listener)
           return Queue.shutdown(listener)

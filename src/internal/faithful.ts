@@ -95,9 +95,11 @@ const shapesOf = (ast: SchemaAST.AST): ReadonlyArray<Shape> => {
     case "Objects":
       return [{
         kind: "object",
-        fields: new Map(ast.propertySignatures.flatMap(({ name, type }) =>
-          type._tag === "Literal" && type.context?.isOptional !== true ? [[name, String(type.literal)] as const] : []
-        ))
+        fields: new Map(
+          ast.propertySignatures.flatMap(({ name, type }) =>
+            type._tag === "Literal" && type.context?.isOptional !== true ? [[name, String(type.literal)] as const] : []
+          )
+        )
       }]
     default:
       return anything
@@ -109,4 +111,6 @@ const literalShape = (literal: SchemaAST.LiteralValue): Shape => ({
   literal: String(literal)
 })
 
-const anything: ReadonlyArray<Shape> = ["null", "boolean", "number", "string", "array", "object"].map((kind) => ({ kind }))
+const anything: ReadonlyArray<Shape> = ["null", "boolean", "number", "string", "array", "object"].map((kind) => ({
+  kind
+}))

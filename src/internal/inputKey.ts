@@ -82,7 +82,9 @@ const hasPrimitives = (input: Encoded, names: ReadonlyArray<string>): boolean =>
     const value = input[names[i]!]
     // A schema reads what is inherited, too; `keyOf` does not.
     if (value !== undefined && !Object.hasOwn(input, names[i]!)) return false
-    if (typeof value === "object" ? value !== null : typeof value === "function" || typeof value === "symbol") return false
+    if (typeof value === "object" ? value !== null : typeof value === "function" || typeof value === "symbol") {
+      return false
+    }
   }
   return true
 }

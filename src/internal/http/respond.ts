@@ -59,7 +59,8 @@ export const respondComputed = (
 // For other methods the condition would be a reason not to act (RFC 9110, section 13.1.2). Reading `request.headers` builds
 // a record of all of them: the source says sooner that there is none.
 const conditionOf = (request: HttpServerRequest.HttpServerRequest): string | undefined =>
-  (request.method === "GET" || request.method === "HEAD" || request.method === "QUERY") && mayHaveCondition(request.source)
+  (request.method === "GET" || request.method === "HEAD" || request.method === "QUERY") &&
+    mayHaveCondition(request.source)
     ? request.headers["if-none-match"]
     : undefined
 

@@ -56,7 +56,10 @@ const makeParts = (names: ReadonlyArray<string>, isPrivate: boolean): Parts => {
     if (name.startsWith("header:")) return [name.slice("header:".length)]
     return name.startsWith("cookie:") ? ["cookie"] : []
   })
-  return { names, style: { isPrivate, vary: headers.length === 0 ? undefined : Array.from(new Set(headers)).join(", ") } }
+  return {
+    names,
+    style: { isPrivate, vary: headers.length === 0 ? undefined : Array.from(new Set(headers)).join(", ") }
+  }
 }
 
 export const makeWhole = Effect.fnUntraced(function*(
@@ -145,7 +148,7 @@ export const makeWhole = Effect.fnUntraced(function*(
   ): Parts | undefined => {
     const known = learned.get(base)
     const all = new Set([...names, ...recording.parts, ...vary.map((header) => `header:${header}`)])
-    if (typeof known === "object") for (const name of known.names) all.add(name)
+    if (typeof known === "object") { for (const name of known.names) all.add(name) }
     if (recording.unshareable || all.size > maxParts) {
       learned.set(base, "unshareable")
       return undefined
@@ -215,7 +218,9 @@ export const makeWhole = Effect.fnUntraced(function*(
         )
       }
       // Whoever joined may have a key of its own by now. With the same key it would only wait for the next one.
-      return key === asked ? uncached(isStream ? "stream" : "request") : attempt(base, request, context, fiber, attempts - 1)
+      return key === asked
+        ? uncached(isStream ? "stream" : "request")
+        : attempt(base, request, context, fiber, attempts - 1)
     }
     // The computation may have read more than the key of this request held when it joined.
     if (how === "joined" && key !== entry.key) return attempt(base, request, context, fiber, attempts - 1)
