@@ -58,7 +58,7 @@ export const run = async ({ quick }: Settings): Promise<Report> => {
     Object.fromEntries(
       Object.entries(operations).map(([name, operation]) => [name, () => runtime.runPromise(loop(count, operation))])
     ),
-    { rounds: quick ? 24 : 60, warmups: 6 }
+    { rounds: quick ? 15 : 60, warmups: 5 }
   )
   await runtime.dispose()
 

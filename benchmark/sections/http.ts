@@ -23,17 +23,17 @@ export const run = async ({ quick }: Settings): Promise<Report> => {
           subject,
           connections: 32,
           pipelined: 1,
-          millis: quick ? 150 : 300
+          millis: quick ? 120 : 300
         } satisfies Load
       )
       const after = await ask<ServerState>(server, "state")
       ;(cpu[subject] ??= []).push((after.cpu - before.cpu) / done.requests)
       return done.requests / done.millis * 1000
     }
-    const warmups = quick ? 4 : 8
+    const warmups = quick ? 3 : 8
     const samples = await paired(
       Object.fromEntries([...subjects, "bare" as const].map((subject) => [subject, sample(subject)])),
-      { rounds: quick ? 10 : 60, warmups }
+      { rounds: quick ? 8 : 60, warmups }
     )
     const response = await fetch(`http://127.0.0.1:${port}/cached/7`)
     check(response.headers.get("cache-status") === "effect-cached; hit", "what is measured has to be a hit")

@@ -73,7 +73,7 @@ export const run = async ({ quick }: Settings): Promise<Report> => {
   throughRouter("hit", 7)
   check(last?.headers["cache-status"] === "effect-cached; hit", "what is measured has to be a hit")
 
-  const count = quick ? 4000 : 10_000
+  const count = quick ? 2000 : 10_000
   // A server goes back to its event loop between requests, where what is done with is let go of.
   const sample = (operation: (index: number) => void) => async () => {
     const start = performance.now()
@@ -87,7 +87,7 @@ export const run = async ({ quick }: Settings): Promise<Report> => {
   const urls = Object.fromEntries(
     subjects.map((subject) => [subject, Array.from({ length: ids }, (_, id) => paths[subject](id))])
   )
-  const options = { rounds: quick ? 24 : 60, warmups: 8 }
+  const options = { rounds: quick ? 18 : 60, warmups: 8 }
   const node = await paired(
     Object.fromEntries(
       subjects.map((subject) => [subject, sample((index) => void throughNode(urls[subject]![index % ids]!))])

@@ -10,7 +10,7 @@ import { type Report, times, whole } from "../report.ts"
 
 // What only a pending callback still holds is let go of first.
 const collectGarbage = async (): Promise<number> => {
-  for (let i = 0; i < 4; i++) {
+  for (let i = 0; i < 2; i++) {
     // oxlint-disable-next-line no-await-in-loop -- one collection after the other
     await immediate()
     globalThis.gc!()

@@ -48,12 +48,12 @@ export const run = async ({ quick }: Settings): Promise<Report> => {
       "cached function, a number, no tags": () => small({ id: next++ })
     }
   }))
-  const count = quick ? 3000 : 5000
+  const count = quick ? 2000 : 5000
   const samples = await paired(
     Object.fromEntries(
       Object.entries(operations).map(([name, operation]) => [name, () => runtime.runPromise(loop(count, operation))])
     ),
-    { rounds: quick ? 16 : 50, warmups: 5 }
+    { rounds: quick ? 9 : 50, warmups: 5 }
   )
   await runtime.dispose()
   check(executions === next, "every operation has to be a miss")

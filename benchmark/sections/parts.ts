@@ -47,7 +47,7 @@ export const run = async ({ quick }: Settings): Promise<Report> => {
   }
   const tables = []
   for (const [title, tasks] of Object.entries(groups)) {
-    const bench = new Bench({ time: quick ? 150 : 800, warmupTime: 100 })
+    const bench = new Bench({ time: quick ? 80 : 800, warmupTime: 50 })
     for (const [name, task] of Object.entries(tasks)) bench.add(name, task, { async: false })
     // oxlint-disable-next-line no-await-in-loop -- one at a time is the point
     await bench.run()

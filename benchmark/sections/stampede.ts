@@ -43,7 +43,7 @@ export const run = async ({ quick }: Settings): Promise<Report> => {
   const samples = await paired({
     "cached function": stampede("cached", (id) => cached({ id })),
     "Cache.get": stampede("plain", (id) => Cache.get(plain, id))
-  }, { rounds: quick ? 8 : 30, warmups: 3 })
+  }, { rounds: quick ? 5 : 30, warmups: 2 })
   await runtime.dispose()
 
   const perKey = (which: keyof typeof runs) => executions[which] / runs[which]
