@@ -151,7 +151,7 @@ export const cached: {
     E | Cached.VaryBy.Error<VB> | CacheError.CacheError,
     Exclude<R, Scope.Scope> | Cached.VaryBy.Services<VB> | ResultCache | Cached.RequestServices
   >
-} = (first: unknown, second?: unknown): any => {
+} = (first: unknown, second?: unknown): any => { // one implementation for three signatures
   if (Cached.isCached(first)) return serve(first[Cached.TypeId], (second as ServeOptions | undefined)?.headers ?? {})
   if (isDefinition(second)) return cachedValue(first as Handler, second)
   const definition = Array.isArray(second) ? { deps: second } : (second ?? {}) as ResponseDefinition
@@ -163,6 +163,7 @@ interface ServeOptions {
   readonly headers?: Readonly<Record<string, string | undefined>> | undefined
 }
 
+// Types are erased from here on: the signatures above have checked them.
 type Handler = (input: any, varied: any) => Effect.Effect<unknown, unknown, any>
 type AnyDefinition = ValueDefinition<Schema.Struct.Fields, Schema.Top, any, VaryBy>
 

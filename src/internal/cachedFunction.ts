@@ -24,7 +24,7 @@ import type { Answer, Computed } from "./lookup.ts"
 import { lifetime } from "./settings.ts"
 import { functionTag, keyTag } from "./tagText.ts"
 
-/** A definition, its types erased. */
+/** A definition, its types erased: `Cached` and `HttpCached` have checked them. */
 export interface AnyDefinition {
   readonly input?: Schema.Struct.Fields | undefined
   readonly success: Schema.Top
@@ -66,6 +66,7 @@ export const makeCachedFunction = Effect.fnUntraced(function*(
 
   // Schemas run with the services of the definition, whoever calls.
   const provided = <A, E>(effect: Effect.Effect<A, E, any>): Effect.Effect<A, E> =>
+    // What the schemas need is not known here, and was taken with the definition's services.
     Effect.provideContext(effect, services as Context.Context<any>)
 
   const decodeEntry = (entry: CacheEntry.CacheEntry) =>
