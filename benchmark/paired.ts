@@ -16,14 +16,26 @@ export interface Distribution {
   readonly high: number
 }
 
+export interface Options {
+  /** How many rounds are measured, and how many before them are not. */
+  readonly rounds: number
+  readonly warmups: number
+  /** After this time there are fewer rounds, but not less than three: a slow machine makes a run coarser, not longer. */
+  readonly millis: number
+}
+
 /** Measures every subject once per round. A subject returns its figure, a time or a rate. */
 export const paired = async (
   subjects: Readonly<Record<string, () => number | Promise<number>>>,
-  options: { readonly rounds: number; readonly warmups: number }
+  options: Options
 ): Promise<Samples> => {
   const names = Object.keys(subjects)
   const samples: Record<string, Array<number>> = Object.fromEntries(names.map((name) => [name, []]))
+  const start = performance.now()
   for (let round = -options.warmups; round < options.rounds; round++) {
+    const spent = (performance.now() - start) / options.millis
+    if (spent > 1 && round >= 3) break
+    if (spent > 1 / 3 && round < -1) round = -1
     for (const name of round % 2 === 0 ? names : names.toReversed()) {
       // oxlint-disable-next-line no-await-in-loop -- one at a time is the point
       const figure = await subjects[name]!()

@@ -58,7 +58,7 @@ export const run = async ({ quick }: Settings): Promise<Report> => {
     Object.fromEntries(
       Object.entries(operations).map(([name, operation]) => [name, () => runtime.runPromise(loop(count, operation))])
     ),
-    { rounds: quick ? 15 : 60, warmups: 5 }
+    { rounds: quick ? 40 : 100, warmups: 5, millis: quick ? 3000 : 60_000 }
   )
   await runtime.dispose()
 

@@ -33,7 +33,7 @@ export const run = async ({ quick }: Settings): Promise<Report> => {
     const warmups = quick ? 3 : 8
     const samples = await paired(
       Object.fromEntries([...subjects, "bare" as const].map((subject) => [subject, sample(subject)])),
-      { rounds: quick ? 8 : 60, warmups }
+      { rounds: quick ? 20 : 80, warmups, millis: quick ? 9000 : 240_000 }
     )
     const response = await fetch(`http://127.0.0.1:${port}/cached/7`)
     check(response.headers.get("cache-status") === "effect-cached; hit", "what is measured has to be a hit")

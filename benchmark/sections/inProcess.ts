@@ -87,7 +87,7 @@ export const run = async ({ quick }: Settings): Promise<Report> => {
   const urls = Object.fromEntries(
     subjects.map((subject) => [subject, Array.from({ length: ids }, (_, id) => paths[subject](id))])
   )
-  const options = { rounds: quick ? 18 : 60, warmups: 8 }
+  const options = { rounds: quick ? 40 : 80, warmups: 8, millis: quick ? 3000 : 60_000 }
   const node = await paired(
     Object.fromEntries(
       subjects.map((subject) => [subject, sample((index) => void throughNode(urls[subject]![index % ids]!))])

@@ -71,7 +71,7 @@ export const run = async ({ quick }: Settings): Promise<Report> => {
   for (const size of sizes) worlds.set(String(size), await makeWorld(size))
   const samples = await paired(
     Object.fromEntries(Array.from(worlds, ([size, world]) => [size, world.invalidateOnce])),
-    { rounds: quick ? 25 : 100, warmups: 10 }
+    { rounds: quick ? 25 : 100, warmups: 10, millis: quick ? 3000 : 60_000 }
   )
   await Promise.all(Array.from(worlds.values(), (world) => world.verify()))
   await Promise.all(Array.from(worlds.values(), (world) => world.dispose()))

@@ -53,7 +53,7 @@ export const run = async ({ quick }: Settings): Promise<Report> => {
     Object.fromEntries(
       Object.entries(operations).map(([name, operation]) => [name, () => runtime.runPromise(loop(count, operation))])
     ),
-    { rounds: quick ? 9 : 50, warmups: 5 }
+    { rounds: quick ? 20 : 80, warmups: 5, millis: quick ? 3000 : 60_000 }
   )
   await runtime.dispose()
   check(executions === next, "every operation has to be a miss")

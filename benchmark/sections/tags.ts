@@ -35,7 +35,7 @@ export const run = async ({ quick }: Settings): Promise<Report> => {
       const input = { tags }
       return [String(tags), () => runtime.runPromise(loop(count, () => cached(input)))]
     })),
-    { rounds: quick ? 12 : 60, warmups: 5 }
+    { rounds: quick ? 30 : 100, warmups: 5, millis: quick ? 3000 : 60_000 }
   )
 
   // Each read is made a first read by invalidations that are outside the measured time. A sample is the median of many.
@@ -60,7 +60,7 @@ export const run = async ({ quick }: Settings): Promise<Report> => {
     "10000 after 10": () => runtime.runPromise(firstReads(10_000, 10)),
     // More records than are kept for this: each of the tags is looked up.
     "10000 after 2000": () => runtime.runPromise(firstReads(10_000, 2000, 5))
-  }, { rounds: quick ? 7 : 40, warmups: 2 })
+  }, { rounds: quick ? 7 : 40, warmups: 2, millis: quick ? 3000 : 60_000 })
 
   check(executions === sizes.length, "every read has to be a hit")
   await runtime.runPromise(invalidate("tags:10000:9999"))

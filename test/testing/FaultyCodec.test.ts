@@ -3,7 +3,10 @@ import { Effect, Layer, Schema } from "effect"
 import { Broadcaster, ByteStore, Cached, Codec, DependencyGraph } from "effect-cached"
 import * as MsgPackCodec from "effect-cached/MsgPackCodec"
 import { CacheTest, FaultyCodec } from "effect-cached/testing"
+import { codecSuite } from "../suites/codecSuite.ts"
 import { makeEntry, storedPart } from "../suites/entries.ts"
+
+codecSuite("FaultyCodec", FaultyCodec.layer(MsgPackCodec.layer()))
 
 describe("FaultyCodec", () => {
   const layers = [

@@ -3,7 +3,10 @@ import { Effect, Exit, Fiber } from "effect"
 import { Store } from "effect-cached"
 import { FaultyStore } from "effect-cached/testing"
 import { makeEntry } from "../suites/entries.ts"
+import { storeSuite } from "../suites/storeSuite.ts"
 import { start } from "../suites/worlds.ts"
+
+storeSuite("FaultyStore", (options) => FaultyStore.layer(Store.layerMemory(options)))
 
 describe("FaultyStore", () => {
   const layer = FaultyStore.layer(Store.layerMemory())

@@ -2,6 +2,9 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Schema } from "effect"
 import { Broadcaster, Cached, clear, DependencyGraph, invalidate, Store } from "effect-cached"
 import { CacheTest, FaultyBroadcaster, RecordingGraph } from "effect-cached/testing"
+import { dependencyGraphSuite } from "../suites/dependencyGraphSuite.ts"
+
+dependencyGraphSuite("RecordingGraph", (options) => RecordingGraph.layer(DependencyGraph.layer(options)))
 
 const cache = CacheTest.layerWith().pipe(
   Layer.provideMerge([
