@@ -5,6 +5,7 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
@@ -193,6 +194,10 @@ const mounted = (
       return handler
     })
     routes.set(route, mounting)
+    // What could not be made, because the log did not answer, is tried again by the next request.
+    made.addObserver((exit) => {
+      if (Exit.isFailure(exit)) routes.delete(route)
+    })
     return mounting
   })
 }
@@ -261,8 +266,15 @@ const guarded = (varyBy: unknown, served: Mounted, uncached: Guarded["uncached"]
 })
 
 // A handler whose name is taken works, past the cache: two handlers must never get each other's results.
-const claimed = (cache: ResultCache["Service"], name: string, { served, uncached }: Guarded): Effect.Effect<Mounted> =>
-  Effect.match(cache.claim(name, undefined), {
-    onSuccess: () => served,
-    onFailure: (error) => Effect.tap(uncached("name-taken"), () => Effect.logWarning(error.message))
+const claimed = (
+  cache: ResultCache["Service"],
+  name: string,
+  { served, uncached }: Guarded
+): Effect.Effect<Mounted, CacheError.CacheError> =>
+  Effect.matchEffect(cache.claim(name, undefined), {
+    onSuccess: () => Effect.succeed(served),
+    onFailure: (error) =>
+      error.reason._tag === "DefinitionError"
+        ? Effect.succeed(Effect.tap(uncached("name-taken"), () => Effect.logWarning(error.message)))
+        : Effect.fail(error)
   })

@@ -303,7 +303,10 @@ export const make = Effect.fnUntraced(function*(
       ? Effect.andThen(Effect.yieldNow, fly(flight, request))
       : fly(flight, request)
     airborne.count++
+    // The computation may ask for something before this returns: that its caller waits for it has to be known by then.
+    parent?.startWaitingFor(flight)
     flight.fiber = Effect.runForkWith(context)(run)
+    parent?.stopWaitingFor(flight)
     flight.fiber.addObserver((exit) => {
       airborne.count--
       finish(flight, settled(flight, exit, undefined, undefined, false))

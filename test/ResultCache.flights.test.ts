@@ -404,6 +404,34 @@ describe("A computation that asks for its own result (scenario 32)", () => {
       assert.strictEqual(yield* self, 7)
     }).pipe(Effect.provide(CacheTest.layer)))
 
+  it.effect("is not what remains of a wait that was given up", () =>
+    Effect.gen(function*() {
+      const waiting = yield* Deferred.make<void>()
+      const givenUp = yield* Deferred.make<void>()
+      const gate = yield* Deferred.make<void>()
+      let asks: Effect.Effect<number, CacheError.CacheError> = Effect.die("not made yet")
+      const slow = yield* Cached.make("slow", { success: Schema.Number }, () =>
+        Effect.gen(function*() {
+          yield* Deferred.await(gate)
+          return yield* Effect.orDie(Effect.suspend(() => asks))
+        }))
+      const asker = yield* Cached.make("asker", { success: Schema.Number }, () =>
+        Effect.gen(function*() {
+          const wait = yield* Effect.forkChild(slow(), { startImmediately: true })
+          yield* Deferred.succeed(waiting, undefined)
+          yield* Fiber.interrupt(wait)
+          yield* Deferred.await(givenUp)
+          return 1
+        }))
+      asks = asker()
+      const kept = yield* start(slow())
+      const asked = yield* start(asks)
+      yield* Deferred.await(waiting)
+      yield* Deferred.succeed(gate, undefined)
+      yield* Deferred.succeed(givenUp, undefined)
+      assert.deepStrictEqual([yield* Fiber.join(asked), yield* Fiber.join(kept)], [1, 1])
+    }).pipe(Effect.provide(CacheTest.layer)))
+
   it.effect("can do without it, and is stored", () =>
     Effect.gen(function*() {
       let inner: Effect.Effect<number, CacheError.CacheError> = Effect.die("not made yet")

@@ -3,9 +3,9 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Deferred, Effect, Exit, Fiber, Layer, Schema, Scope } from "effect"
-import { Broadcaster, Cached, cached, DependencyGraph, invalidate, ResultCache, Store } from "effect-cached"
+import { Broadcaster, Cached, cached, CacheLive, DependencyGraph, invalidate, ResultCache, Store } from "effect-cached"
 import { CacheTest, FaultyBroadcaster, FaultyStore } from "effect-cached/testing"
-import { HttpRouter } from "effect/http"
+import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { TestClock } from "effect/testing"
 import { withinTurns } from "./random.ts"
 import { makeEntry } from "./suites/entries.ts"
@@ -334,4 +334,93 @@ describe("an entry of another format", () => {
       )
       assert.strictEqual((yield* get("k"))?.fingerprint, "after")
     }).pipe(Effect.provide(Store.layerMemory())))
+})
+
+describe("a computation that starts another one", () => {
+  it.effect("is known to wait for it before that one asks for anything", () =>
+    Effect.gen(function*() {
+      const open = yield* Deferred.make<void>()
+      type Fn = Cached.Cached<{}, typeof Schema.Number, unknown>
+      const fns: { x?: Fn; c?: Fn } = {}
+      const ask = (name: "x" | "c"): Effect.Effect<number, unknown> => Effect.suspend(() => fns[name]!())
+      const p = yield* Cached.make(
+        "p",
+        { success: Schema.Number },
+        () => Effect.andThen(Deferred.await(open), ask("c"))
+      )
+      fns.x = yield* Cached.make("x", { success: Schema.Number }, () => p())
+      fns.c = yield* Cached.make("c", { success: Schema.Number }, () => ask("x"))
+      const callers = yield* Effect.forEach([p, fns.x], (fn) => start(Effect.exit(fn())))
+      yield* Deferred.succeed(open, undefined)
+      const exits = yield* withinTurns(1000, "someone waits for ever", Fiber.joinAll(callers))
+      assert.isTrue(exits.every(Exit.isFailure))
+    }).pipe(Effect.provide(CacheTest.layer)))
+})
+
+describe("a request", () => {
+  it.effect("is told apart by cookies and parameters of any name", () =>
+    Effect.gen(function*() {
+      const Page = HttpRouter.add(
+        "GET",
+        "/page",
+        cached(
+          Effect.gen(function*() {
+            const { cookies } = yield* HttpServerRequest.HttpServerRequest
+            const search = yield* HttpServerRequest.ParsedSearchParams
+            return HttpServerResponse.text(`${cookies["~c"]} ${String(search["~q"])} ${String(search["~effect/q"])}`)
+          }),
+          { varyBy: "nothing" }
+        )
+      )
+      const { dispose, handler } = HttpRouter.toWebHandler(Page.pipe(Layer.provideMerge(CacheLive)), {
+        disableLogger: true
+      })
+      yield* Effect.addFinalizer(() => Effect.promise(dispose))
+      const send = (cookie: string, query: string) =>
+        Effect.promise(async () => {
+          const request = new Request(`http://localhost/page?${query}`, { headers: { cookie: `~c=${cookie}` } })
+          return await (await handler(request)).text()
+        })
+      assert.strictEqual(yield* send("a", "~q=1"), "a 1 undefined")
+      assert.strictEqual(yield* send("b", "~q=1"), "b 1 undefined")
+      assert.strictEqual(yield* send("b", "~q=2"), "b 2 undefined")
+      assert.strictEqual(yield* send("b", "~q=2&~effect%2Fq=3"), "b 2 3")
+      assert.strictEqual(yield* send("b", "~q=2&~effect%2Fq=4"), "b 2 4")
+    }))
+})
+
+describe("tags that are held because the log did not take their record", () => {
+  it.effect("stay held when the log answers for an earlier record", () =>
+    Effect.gen(function*() {
+      const inner = yield* Broadcaster.Broadcaster
+      const answer = yield* Deferred.make<void>()
+      let appends = 0
+      const log = Broadcaster.Broadcaster.of({
+        ...inner,
+        // The first record is in the log and told at once, and answered late. The second one is not taken.
+        append: (tags) =>
+          ++appends === 1 ? Effect.tap(inner.append(tags), () => Deferred.await(answer)) : Effect.die(new Error("down"))
+      })
+      const cache = yield* ResultCache.make().pipe(Effect.provideService(Broadcaster.Broadcaster, log))
+      let data = "old"
+      const computing = yield* Deferred.make<void>()
+      const go = yield* Deferred.make<void>()
+      const read = yield* Cached.make("read", { success: Schema.String, deps: () => ["a"] }, () =>
+        Effect.gen(function*() {
+          const seen = data
+          yield* Deferred.succeed(computing, undefined)
+          yield* Deferred.await(go)
+          return seen
+        })).pipe(Effect.provideService(ResultCache.ResultCache, cache))
+      const first = yield* start(cache.invalidate(["a"]))
+      const reader = yield* start(read())
+      yield* Deferred.await(computing)
+      data = "new"
+      yield* Effect.exit(cache.invalidate(["a"]))
+      yield* Deferred.succeed(answer, undefined)
+      yield* Fiber.join(first)
+      yield* Deferred.succeed(go, undefined)
+      yield* Fiber.join(reader)
+      assert.strictEqual(yield* read(), "new")
+    }).pipe(Effect.provide([Store.layerMemory(), DependencyGraph.layer(), Broadcaster.layerLocal])))
 })

@@ -104,7 +104,7 @@ const run = (load: Load): Promise<Done> =>
         const requests = count() - before
         const millis = performance.now() - start
         for (const client of clients) client.stop()
-        resolve({ requests, millis })
+        resolve({ requests, millis, allRequests: before + requests })
       }, load.millis)
     }, 40)
   })

@@ -17,6 +17,8 @@ export interface Load {
 export interface Done {
   readonly requests: number
   readonly millis: number
+  /** Together with those that were made before the time was taken. */
+  readonly allRequests: number
 }
 
 /** Where the server listens, and the CPU time that it has used so far, in microseconds. */

@@ -18,6 +18,7 @@ interface Graph {
   readonly apply: (record: Record) => void
   readonly gap: (position: number) => void
   readonly lose: () => void
+  readonly position: () => number
   readonly hold: (tags: ReadonlyArray<string>) => { readonly release: () => void }
 }
 
@@ -58,6 +59,13 @@ export const follow = (log: Log, graph: Graph, tell: Tell): Effect.Effect<void, 
 
 const maxUntaken = 10_000
 
+/** Tags that are held because the log did not take their record, from when it stood at `after`. */
+interface Untaken {
+  readonly tags: ReadonlyArray<string>
+  readonly after: number
+  readonly release: () => void
+}
+
 /**
  * Makes the operation that invalidates: locally first, then in the log.
  *
@@ -65,10 +73,12 @@ const maxUntaken = 10_000
  * Tags whose record the log did not take stay invalid here until a later record covers them.
  */
 export const makeForget = (log: Log, graph: Graph, scope: Scope.Scope, tell: Tell) => {
-  const untaken = new Map<string, { readonly tags: ReadonlyArray<string>; readonly release: () => void }>()
+  const untaken = new Map<string, Untaken>()
 
-  const taken = (tags: ReadonlyArray<string>) => {
+  // A record that the graph knew of before a hold was placed says nothing about what the hold is for.
+  const taken = (tags: ReadonlyArray<string>, position: number) => {
     for (const [name, held] of untaken) {
+      if (held.after >= position) continue
       if (tags.length > 0 && (held.tags.length === 0 || !held.tags.every((tag) => tags.some((t) => covers(t, tag))))) {
         continue
       }
@@ -77,31 +87,32 @@ export const makeForget = (log: Log, graph: Graph, scope: Scope.Scope, tell: Tel
     }
   }
 
-  const notTaken = (tags: ReadonlyArray<string>, release: () => void) => {
+  const notTaken = (tags: ReadonlyArray<string>, after: number, release: () => void) => {
     const name = tags.join("\n")
     const before = untaken.get(name)
-    untaken.set(name, { tags, release })
+    untaken.set(name, { tags, after, release })
     before?.release()
     if (untaken.size <= maxUntaken) return
     const everything = graph.hold([])
     for (const held of untaken.values()) held.release()
     untaken.clear()
-    untaken.set("", { tags: [], release: everything.release })
+    untaken.set("", { tags: [], after, release: everything.release })
   }
 
   const append = (tags: ReadonlyArray<string>) =>
     Effect.suspend(() => {
+      const after = graph.position()
       const { release } = graph.hold(tags)
       return Effect.matchCauseEffect(Effect.suspend(() => log.append(tags)), {
         onSuccess: (position) =>
           Effect.sync(() => {
             // The graph has been told by the log.
             release()
-            taken(tags)
+            taken(tags, position)
             tell(CacheEvent.Invalidated({ tags, position }))
           }),
         onFailure: (cause) => {
-          notTaken(tags, release)
+          notTaken(tags, after, release)
           return Effect.failCause(cause)
         }
       })

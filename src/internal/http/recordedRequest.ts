@@ -53,10 +53,14 @@ export const recordedRequest = (
     }
   })
 
+// By these effect knows its records of headers. No header has such a name: it holds no `/` (RFC 9110, section 5.1). Cookies and
+// parameters may, and effect knows their records by nothing.
+const isTypeId = (prefix: string, property: string): boolean => prefix === "header:" && property.startsWith("~effect/")
+
 /** A record of which each property that is read or asked for is a part of the recording. */
 export const recordedRecord = <A extends object>(record: A, prefix: string, recording: Recording): A => {
   const note = (property: string | symbol) => {
-    if (typeof property === "string" && !property.startsWith("~")) recording.parts.add(prefix + property)
+    if (typeof property === "string" && !isTypeId(prefix, property)) recording.parts.add(prefix + property)
   }
   return new Proxy(record, {
     get: (target, property) => {
