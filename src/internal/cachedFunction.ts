@@ -41,7 +41,7 @@ interface Keyed {
 export type CachedFunction = Effect.Success<ReturnType<typeof makeCachedFunction>>
 
 /**
- * Checks a definition. Fails with a `CacheError` of reason `DefinitionError` for a name or a duration that cannot be
+ * Checks a definition. The types of `f` are those of the definition, and erased with them. Fails with a `CacheError` of reason `DefinitionError` for a name or a duration that cannot be
  * used.
  */
 export const makeCachedFunction = Effect.fnUntraced(function*(

@@ -120,8 +120,8 @@ export const makeForget = (log: Log, graph: Graph, scope: Scope.Scope, tell: Tel
 
   return (tags: ReadonlyArray<string>): Effect.Effect<void, CacheError.CacheError> =>
     Effect.suspend(() => {
-      // A copy that nobody can change: the graph goes on looking at it.
       if (scope.state._tag === "Closed") return Effect.fail(logError("The cache is closed: its layer was released"))
+      // A copy that nobody can change: the graph goes on looking at it.
       const record = Object.freeze(Array.from(new Set(tags)))
       return Effect.flatMap(Effect.forkIn(append(record), scope, { startImmediately: true }), Fiber.join)
     })
