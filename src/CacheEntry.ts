@@ -58,6 +58,9 @@ export class CacheEntry implements Stored {
   readonly createdAt: number
   readonly expiresAt: number
 
+  /** Where people may have changed it, until it was checked: nothing of it is served before. */
+  unchecked: string | undefined = undefined
+
   /** The revision of the dependency graph at which this entry was last found valid. */
   revision = -1
 

@@ -108,6 +108,37 @@ export class DefinitionError
 {}
 
 /**
+ * A function cannot be computed for every input it has: a field has no finite domain, or there are too many inputs.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class DomainError extends Schema.TaggedError<DomainError>("effect-cached/CacheError/DomainError")("DomainError", {
+  function: Schema.String,
+  /** The field, with dots where it is inside another; `undefined` where it is about all of them. */
+  field: Schema.optional(Schema.String),
+  message: Schema.String
+}) {}
+
+/**
+ * A file that results are kept in cannot be used.
+ *
+ * **Details**
+ *
+ * `held`: another process writes to it. `foreign`: it is something else. `version`: a newer version of this library wrote it.
+ * `unreadable`, `unwritable`: the file system says no. `read-only`: it was opened for reading.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class FileError extends Schema.TaggedError<FileError>("effect-cached/CacheError/FileError")("FileError", {
+  path: Schema.String,
+  problem: Schema.Literals(["held", "foreign", "version", "unreadable", "unwritable", "read-only"]),
+  message: Schema.String,
+  cause: Schema.optional(Schema.Defect())
+}) {}
+
+/**
  * Something took longer than its time limit.
  *
  * @category reasons
@@ -135,6 +166,8 @@ export const Reason = Schema.Union([
   ResultError,
   RecursionError,
   DefinitionError,
+  DomainError,
+  FileError,
   TimeoutError
 ])
 

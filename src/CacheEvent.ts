@@ -7,6 +7,19 @@ import * as Data from "effect/Data"
 import type * as CacheError from "./CacheError.ts"
 
 /**
+ * Why there was no hit.
+ *
+ * **Details**
+ *
+ * `missing`: nothing was stored. `changed`: the schemas or the version of the function are others now. `invalidated`: it was
+ * computed before an invalidation. `expired`: its time was over. `malformed`: what was stored could not be used.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Because = "missing" | "changed" | "invalidated" | "expired" | "malformed"
+
+/**
  * Why a value that was computed is not stored.
  *
  * - `invalidated`: something it depends on changed while it was computed

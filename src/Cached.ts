@@ -210,6 +210,14 @@ export type Arguments<F extends Schema.Struct.Fields> = {} extends Input<F> ? [i
  */
 export const TypeId = "~effect-cached/Cached"
 
+/**
+ * Where the effect that {@link make} returns keeps the name of the function that it makes.
+ *
+ * @category type ids
+ * @since 0.1.0
+ */
+export const MakeTypeId = "~effect-cached/Cached/make"
+
 interface Internals<out RV> {
   readonly fn: CachedFunction
   readonly cache: ResultCache["Service"]
@@ -282,8 +290,8 @@ export const make = <
   Cached<F, S, E | VaryBy.Error<VB>, VaryBy.Services<VB>>,
   CacheError.CacheError,
   Exclude<R, Scope.Scope> | ResultCache | SchemaServices<F, S>
-> =>
-  Effect.gen(function*() {
+> => {
+  const made = Effect.gen(function*() {
     const cache = yield* ResultCache
     const context = yield* Effect.context<Scope.Scope>()
     // The computation's services: taken now, and nothing from whoever calls. A caller's span becomes the parent of ours.
@@ -296,7 +304,8 @@ export const make = <
         key,
         fingerprint: fn.fingerprint,
         context: span === undefined ? captured : Context.add(captured, Tracer.ParentSpan, span),
-        compute: fn.compute(key, encoded, varied)
+        compute: fn.compute(key, encoded, varied),
+        check: fn.check
       }
     }
     return assemble<VaryBy.Services<VB>>({ fn, cache, claim, varyBy: definition.varyBy, request }) as Cached<
@@ -310,6 +319,8 @@ export const make = <
     CacheError.CacheError,
     any
   >
+  return Object.assign(made, { [MakeTypeId]: name })
+}
 
 const assemble = <RV>({ cache, claim, fn, request, varyBy }: Internals<RV>): Cached<any, any, unknown, any> => {
   const { fingerprint, input } = fn
@@ -373,6 +384,16 @@ type Handler<E, R> = Effect.Effect<HttpServerResponse.HttpServerResponse, E | Ca
  */
 export const isCached = (u: unknown): u is Cached<any, any, unknown, unknown> =>
   typeof u === "function" && Object.hasOwn(u, TypeId)
+
+/**
+ * Whether a value is an effect that {@link make} returned: one that is safe to run, because it makes a cached function and
+ * does nothing else.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isMake = (u: unknown): u is Effect.Effect<Cached<any, any, unknown, unknown>, CacheError.CacheError, unknown> =>
+  Effect.isEffect(u) && Object.hasOwn(u, MakeTypeId)
 
 /**
  * Makes a cached function and serves it as a route.

@@ -59,6 +59,14 @@ export type Lookup = internal.Lookup
 export type Answer = internal.Answer
 
 /**
+ * Why there was no hit.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Because = CacheEvent.Because
+
+/**
  * The right to store results under a name, until `released`.
  *
  * @category models
@@ -101,6 +109,10 @@ export class ResultCache extends Context.Service<ResultCache, {
    * result.
    */
   readonly lookup: (lookup: Lookup) => Effect.Effect<Answer, CacheError.CacheError>
+  /** The entries of the store that are valid now. */
+  readonly entries: Stream.Stream<CacheEntry.CacheEntry, CacheError.CacheError>
+  /** Removes the entry of a key from the store. Who must not be given it any more has to `forget` it, too. */
+  readonly remove: (key: string) => Effect.Effect<void, CacheError.CacheError>
   /** Reports that a stored entry could not be used, and removes it. */
   readonly discard: (entry: CacheEntry.CacheEntry, error: CacheError.CacheError) => Effect.Effect<void>
   /**
@@ -188,8 +200,14 @@ export const make = Effect.fnUntraced(function*(
   }
 
   const mayServe = (entry: CacheEntry.CacheEntry, fingerprint: string): boolean =>
-    entry.fingerprint === fingerprint && graph.isValid(entry) && scope.state._tag !== "Closed" &&
+    entry.fingerprint === fingerprint && entry.unchecked === undefined && graph.isValid(entry) && scope.state._tag !== "Closed" &&
     (entry.expiresAt === Infinity || entry.expiresAt > now())
+
+  const whyNot = (entry: CacheEntry.CacheEntry | undefined, { fingerprint, key }: Lookup): CacheEvent.Because => {
+    if (entry === undefined || entry.key !== key) return "missing"
+    if (entry.fingerprint !== fingerprint) return "changed"
+    return entry.expiresAt <= now() ? "expired" : "invalidated"
+  }
 
   const took = (entry: CacheEntry.CacheEntry, fiber: Fiber.Fiber<unknown, unknown>): void => {
     if (airborne.count > 0) {
@@ -232,7 +250,7 @@ export const make = Effect.fnUntraced(function*(
       }
       flight.waiters++
       tell(CacheEvent.Joined({ key: request.key }))
-      return Effect.flatMap(wait(flight, current, restore), (landing) =>
+      return Effect.flatMap(wait(flight, request, current, restore), (landing) =>
         mayRepeat && !graph.isUntouched(landing)
           ? attempt(request, current, restore, false)
           : Effect.succeed(answer("joined", landing, current)))
@@ -253,7 +271,7 @@ export const make = Effect.fnUntraced(function*(
       }
       const flight = start(request, current?.flight)
       return Effect.map(
-        wait(flight, current, restore),
+        wait(flight, request, current, restore),
         (landing) => answer(landing.exit === undefined ? "hit" : "miss", landing, current)
       )
     })
@@ -265,12 +283,21 @@ export const make = Effect.fnUntraced(function*(
       const expiresAt = entry?.expiresAt ?? (exit !== undefined && Exit.isSuccess(exit) ? 0 : Infinity)
       current.flight.addRead(tags, expiresAt, problem)
     }
-    const { entry, exit, rejected, stored } = landing
-    return { how, exit, entry, rejected, stored }
+    const { because, entry, error, exit, rejected, stored } = landing
+    return { how, because, exit, entry, rejected, error, stored }
   }
 
   // Waits as one who is counted among the waiters already.
-  const wait = (flight: Flight, current: Current, restore: Restore): Effect.Effect<Landing> => {
+  const wait = (flight: Flight, request: Lookup, current: Current, restore: Restore): Effect.Effect<Landing> => {
+    const landed = waitToLand(flight, current, restore)
+    if (request.durable !== true) return landed
+    return Effect.flatMap(landed, (landing) =>
+      flight.final === undefined
+        ? Effect.map(restore(Fiber.await(flight.fiber!)), () => flight.final ?? landing)
+        : Effect.succeed(flight.final))
+  }
+
+  const waitToLand = (flight: Flight, current: Current, restore: Restore): Effect.Effect<Landing> => {
     if (flight.landing !== undefined) return Effect.succeed(flight.landing)
     const waiting = current?.flight
     waiting?.startWaitingFor(flight)
@@ -291,6 +318,7 @@ export const make = Effect.fnUntraced(function*(
   // Out of the map before anyone hears of it: whoever asks again on being answered is not given the same answer again.
   const finish = (flight: Flight, landing: Landing) => {
     retire(flight)
+    flight.final ??= landing
     flight.land(landing)
   }
 
@@ -309,23 +337,24 @@ export const make = Effect.fnUntraced(function*(
     parent?.stopWaitingFor(flight)
     flight.fiber.addObserver((exit) => {
       airborne.count--
-      finish(flight, settled(flight, exit, undefined, undefined, false))
+      finish(flight, settled(flight, exit))
     })
     Fiber.runIn(flight.fiber, scope)
     return flight
   }
 
   const fly = Effect.fnUntraced(function*(flight: Flight, request: Lookup) {
-    if (store.remote && request.fresh !== true) {
-      const found = yield* ask(request)
+    if (request.fresh !== true) {
+      const found = store.remote ? yield* ask(flight, request) : undefined
       if (found !== undefined) return finish(flight, landed(found, flight.since))
+      if (!store.remote) flight.because = whyNot(store.peek(request.key), request)
     }
     tell(CacheEvent.Miss({ key: request.key }))
     const exit = yield* Effect.exit(
       traced("effect-cached.compute", request.key, Effect.scoped(request.compute(flight)))
     )
     if (landings.depth > maxStacked) yield* Effect.yieldNow
-    if (Exit.isFailure(exit)) return finish(flight, settled(flight, exit, undefined, undefined, false))
+    if (Exit.isFailure(exit)) return finish(flight, settled(flight, exit))
     const { body, error, head, key = request.key, rejected, timeToLive, value } = exit.value
     const computed = Exit.succeed(value)
     const { position, tags } = flight
@@ -341,9 +370,9 @@ export const make = Effect.fnUntraced(function*(
       createdAt,
       expiresAt
     })
-    const reject = (reason: CacheEvent.RejectedReason, error: CacheError.CacheError | undefined) => {
-      tell(CacheEvent.Rejected({ key, reason, error }))
-      finish(flight, settled(flight, computed, entry, reason, false))
+    const reject = (rejected: CacheEvent.RejectedReason, error: CacheError.CacheError | undefined) => {
+      tell(CacheEvent.Rejected({ key, reason: rejected, error }))
+      finish(flight, settled(flight, computed, { entry, rejected, error }))
     }
     if (entry === undefined || rejected !== undefined) return reject(rejected ?? "result", error)
     if (flight.problem !== undefined) return reject("tag", flight.problem)
@@ -352,19 +381,43 @@ export const make = Effect.fnUntraced(function*(
     if (!graph.isValid(entry)) return reject("invalidated", undefined)
     if (expiresAt <= createdAt) return reject("no-lifetime", undefined)
     // A store outside this process is not waited for. The flight stays until it has answered, for those who come.
-    if (store.remote) flight.land(settled(flight, computed, entry, undefined, false))
+    if (store.remote) flight.land(settled(flight, computed, { entry }))
     const result = yield* guarded(key, "set", () => store.set(entry))
     if (result === "too-large" || result === "superseded") return reject(result, undefined)
     if (result === "stored") tell(CacheEvent.Stored({ key, tags, expiresAt }))
-    finish(flight, settled(flight, computed, entry, undefined, result === "stored"))
+    finish(flight, settled(flight, computed, { entry, stored: result === "stored" }))
   })
 
-  const ask = (request: Lookup): Effect.Effect<CacheEntry.CacheEntry | undefined> =>
-    Effect.map(guarded(request.key, "get", () => store.get(request.key)), (entry) => {
-      if (entry === undefined || entry.key !== request.key || !mayServe(entry, request.fingerprint)) return undefined
+  const ask = Effect.fnUntraced(function*(flight: Flight, request: Lookup) {
+    const found = yield* guarded(request.key, "get", () => store.get(request.key))
+    const entry = found?.unchecked !== undefined && found.key === request.key ? yield* confirm(found, request) : found
+    if (entry !== undefined && entry.key === request.key && mayServe(entry, request.fingerprint)) {
       tellHit(request.key)
       return entry
+    }
+    flight.because = found !== undefined && entry === undefined ? "malformed" : whyNot(entry, request)
+    return undefined
+  })
+
+  // What people may have changed is made into what the function would have written, or is discarded. No fingerprint stands
+  // for every version.
+  const confirm = (
+    entry: CacheEntry.CacheEntry,
+    { check, fingerprint }: Lookup
+  ): Effect.Effect<CacheEntry.CacheEntry | undefined> => {
+    if (entry.fingerprint !== "" && entry.fingerprint !== fingerprint) return Effect.succeed(entry)
+    return Effect.matchEffect(check === undefined ? Effect.succeed(entry.body) : check(entry), {
+      onFailure: (error) => Effect.as(discard(entry, error), undefined),
+      onSuccess: (body) => {
+        if (body === entry.body && fingerprint === entry.fingerprint) {
+          entry.unchecked = undefined
+          return Effect.succeed(entry)
+        }
+        const confirmed = new CacheEntry.CacheEntry({ ...entry, body, fingerprint })
+        return Effect.as(guarded(entry.key, "set", () => store.set(confirmed)), confirmed)
+      }
     })
+  }
 
   // What a store does wrong is reported, and is otherwise the same as nothing found or nothing stored.
   const guarded = <A>(
@@ -392,6 +445,15 @@ export const make = Effect.fnUntraced(function*(
       }))
   }
 
+  const discard = (entry: CacheEntry.CacheEntry, error: CacheError.CacheError): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      // Once for all who were given it: whoever comes second would remove what the first has put in its place.
+      if (discarded.has(entry)) return Effect.void
+      discarded.add(entry)
+      tell(CacheEvent.Undecodable({ key: entry.key, error }))
+      return Effect.asVoid(guarded(entry.key, "remove", () => store.remove(entry.key)))
+    })
+
   return ResultCache.of({
     invalidate: (tags) =>
       Effect.suspend(() => {
@@ -407,14 +469,9 @@ export const make = Effect.fnUntraced(function*(
     peek,
     took,
     lookup,
-    discard: (entry, error) =>
-      Effect.suspend(() => {
-        // Once for all who were given it: whoever comes second would remove what the first has put in its place.
-        if (discarded.has(entry)) return Effect.void
-        discarded.add(entry)
-        tell(CacheEvent.Undecodable({ key: entry.key, error }))
-        return Effect.asVoid(guarded(entry.key, "remove", () => store.remove(entry.key)))
-      }),
+    entries: Stream.filter(store.entries, graph.isValid),
+    remove: store.remove,
+    discard,
     claim: makeClaims(forget),
     forget,
     now
@@ -426,9 +483,11 @@ export const make = Effect.fnUntraced(function*(
 const maxStacked = 16
 
 const landed = (entry: CacheEntry.CacheEntry, since: number): Landing => ({
+  because: "missing",
   exit: undefined,
   entry,
   rejected: undefined,
+  error: undefined,
   stored: true,
   tags: entry.tags,
   problem: undefined,
@@ -440,12 +499,23 @@ const landed = (entry: CacheEntry.CacheEntry, since: number): Landing => ({
 const settled = (
   flight: Flight,
   exit: Exit.Exit<unknown, unknown>,
-  entry: CacheEntry.CacheEntry | undefined,
-  rejected: CacheEvent.RejectedReason | undefined,
-  stored: boolean
+  ending?: Partial<Pick<Landing, "entry" | "rejected" | "error" | "stored">>
 ): Landing => {
-  const { position, problem, since, tags } = flight
-  return { exit, entry, rejected, stored, tags, problem, position, since, untouchedAt: -1 }
+  const { because, position, problem, since, tags } = flight
+  return {
+    because,
+    exit,
+    entry: undefined,
+    rejected: undefined,
+    error: undefined,
+    stored: false,
+    tags,
+    problem,
+    position,
+    since,
+    untouchedAt: -1,
+    ...ending
+  }
 }
 
 // A span costs more than a hit: there is one only where a tracer records it.

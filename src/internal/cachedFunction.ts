@@ -69,15 +69,26 @@ export const makeCachedFunction = Effect.fnUntraced(function*(
     // What the schemas need is not known here, and was taken with the definition's services.
     Effect.provideContext(effect, services as Context.Context<any>)
 
-  const decodeEntry = (entry: CacheEntry.CacheEntry) =>
+  const unreadable = (entry: CacheEntry.CacheEntry, cause: unknown) =>
+    codecError(
+      "malformed",
+      `The stored result of ${JSON.stringify(name)}${
+        entry.unchecked === undefined ? "" : ` (${entry.unchecked})`
+      } does not fit its schema: ${describe(cause)}`,
+      cause
+    )
+
+  const decodeEntry = (entry: CacheEntry.CacheEntry, options?: SchemaAST.ParseOptions) =>
     Effect.flatMap(
       Effect.try({
         try: (): unknown => JSON.parse(CacheEntry.text(entry)),
         catch: (cause) => codecError("malformed", `The stored result of ${JSON.stringify(name)} is not JSON`, cause)
       }),
       (json) =>
-        Effect.mapError(Effect.catchDefect(provided(decodeResult(json)), (defect) => Effect.fail(defect)), (cause) =>
-          codecError("malformed", `The stored result of ${JSON.stringify(name)} does not fit its schema`, cause))
+        Effect.mapError(
+          Effect.catchDefect(provided(decodeResult(json, options)), (defect) => Effect.fail(defect)),
+          (cause) => unreadable(entry, cause)
+        )
     )
 
   // Whether what is stored will be read as the value that was computed. What a schema does not know of a value is not a
@@ -126,6 +137,7 @@ export const makeCachedFunction = Effect.fnUntraced(function*(
 
   return {
     name,
+    fields: definition.input ?? {},
     tag,
     input,
     fingerprint: fingerprint(definition),
@@ -158,6 +170,16 @@ export const makeCachedFunction = Effect.fnUntraced(function*(
             return Effect.flatMap(f(decoded, varied), (value) => produce(value, decoded))
           }
         ) as Effect.Effect<Computed, unknown, Scope.Scope>,
+    /**
+     * The body that the function would have written for what people may have written. Fails with a `CacheError` of reason
+     * `CodecError` where it does not fit the schema or has more than that.
+     */
+    check: (entry: CacheEntry.CacheEntry): Effect.Effect<string, CacheError.CacheError> =>
+      Effect.flatMap(decodeEntry(entry, strictly), (value) =>
+        Effect.mapBoth(provided(encodeResult(value)), {
+          onFailure: (cause) => unreadable(entry, cause),
+          onSuccess: (json) => JSON.stringify(json)
+        })),
     /** The function itself, past the cache. */
     bypass: (decoded: unknown, varied: unknown) => f(decoded, varied),
     encodeBody: (value: unknown) =>
@@ -187,6 +209,8 @@ export const makeCachedFunction = Effect.fnUntraced(function*(
     }
   }
 })
+
+const strictly: SchemaAST.ParseOptions = { onExcessProperty: "error", errors: "all" }
 
 const maxNameLength = 200
 // oxlint-disable-next-line no-control-regex -- control characters are what it looks for

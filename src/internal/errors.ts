@@ -67,6 +67,29 @@ export const releasedError = (name: string): CacheError.CacheError =>
     "the scope in which it was made has closed, and its name may be another's: make it in a scope that lives as long as it is used"
   )
 
+/** The error of a function that cannot be computed for every input: of one field, or of all together. */
+export const domainError = (name: string, field: string | undefined, problem: string): CacheError.CacheError =>
+  new CacheError.CacheError({
+    reason: new CacheError.DomainError({
+      function: name,
+      field,
+      message: `The domain of ${JSON.stringify(name)}${
+        field === undefined ? "" : `, field ${JSON.stringify(field)}`
+      }: ${problem}`
+    })
+  })
+
+/** The error of a file that cannot be used. */
+export const fileError = (
+  path: string,
+  problem: CacheError.FileError["problem"],
+  message: string,
+  cause?: unknown
+): CacheError.CacheError =>
+  new CacheError.CacheError({
+    reason: new CacheError.FileError({ path, problem, message: `${path}: ${message}`, cause })
+  })
+
 /** The error of something that took too long. */
 export const timeoutError = (operation: string, millis: number): CacheError.CacheError =>
   new CacheError.CacheError({

@@ -31,6 +31,8 @@ export interface Landing {
   /** The entry, stored or not, where there is one. */
   readonly entry: CacheEntry.CacheEntry | undefined
   readonly rejected: CacheEvent.RejectedReason | undefined
+  readonly error: CacheError.CacheError | undefined
+  readonly because: CacheEvent.Because
   /** Whether the entry is known to be in the store. */
   readonly stored: boolean
   /** What the result depends on, for those who ask whether it is still valid. */
@@ -53,6 +55,10 @@ export class Flight {
   readonly deferred = Deferred.makeUnsafe<Landing>()
   fiber: Fiber.Fiber<unknown, unknown> | undefined = undefined
   landing: Landing | undefined = undefined
+  /** As `landing`, and in it also what became of the entry in the store. */
+  final: Landing | undefined = undefined
+  /** Why the store had nothing for it. */
+  because: CacheEvent.Because = "missing"
   /** Whoever starts a flight waits for it. */
   waiters = 1
   /** The first malformed tag. */

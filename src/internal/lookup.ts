@@ -36,6 +36,10 @@ export interface Lookup {
   readonly compute: (flight: Flight) => Effect.Effect<Computed, unknown, Scope.Scope>
   /** Skips reading the store. */
   readonly fresh?: boolean | undefined
+  /** Whether the answer waits until the store has answered, too. */
+  readonly durable?: boolean | undefined
+  /** The body as it has to be, of an entry that people may have changed. Default: every body is as it has to be. */
+  readonly check?: ((entry: CacheEntry.CacheEntry) => Effect.Effect<string, CacheError.CacheError>) | undefined
 }
 
 /** What a lookup ends with. */
@@ -45,12 +49,16 @@ export interface Answer {
    * ran already.
    */
   readonly how: "hit" | "miss" | "joined"
+  /** Why it is not a hit; for one that joined, why the computation was started. */
+  readonly because: CacheEvent.Because
   /** How the computation ended, `undefined` for a hit. */
   readonly exit: Exit.Exit<unknown, unknown> | undefined
   /** There for a hit, and for a computed value that could be encoded. */
   readonly entry: CacheEntry.CacheEntry | undefined
   /** Why the value was not stored. */
   readonly rejected: CacheEvent.RejectedReason | undefined
+  /** What was wrong with a value, its tags or its lifetime, when it was rejected for that. */
+  readonly error: CacheError.CacheError | undefined
   /** Whether it is known to be stored. */
   readonly stored: boolean
 }

@@ -8,7 +8,9 @@ const flight = (key: string, parent?: Flight) => new Flight(cache, key, 10, 1, p
 const landing: Landing = {
   exit: Exit.void,
   entry: undefined,
+  because: "missing",
   rejected: undefined,
+  error: undefined,
   stored: false,
   tags: [],
   problem: undefined,
