@@ -113,12 +113,14 @@ export class DefinitionError
  * @category reasons
  * @since 0.1.0
  */
-export class DomainError extends Schema.TaggedError<DomainError>("effect-cached/CacheError/DomainError")("DomainError", {
-  function: Schema.String,
-  /** The field, with dots where it is inside another; `undefined` where it is about all of them. */
-  field: Schema.optional(Schema.String),
-  message: Schema.String
-}) {}
+export class DomainError
+  extends Schema.TaggedError<DomainError>("effect-cached/CacheError/DomainError")("DomainError", {
+    function: Schema.String,
+    /** The field, with dots where it is inside another; `undefined` where it is about all of them. */
+    field: Schema.optional(Schema.String),
+    message: Schema.String
+  })
+{}
 
 /**
  * A file that results are kept in cannot be used.
@@ -137,6 +139,20 @@ export class FileError extends Schema.TaggedError<FileError>("effect-cached/Cach
   message: Schema.String,
   cause: Schema.optional(Schema.Defect())
 }) {}
+
+/**
+ * A function was computed ahead of time, and there is no stored result.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class PrecomputeError
+  extends Schema.TaggedError<PrecomputeError>("effect-cached/CacheError/PrecomputeError")("PrecomputeError", {
+    function: Schema.String,
+    message: Schema.String,
+    cause: Schema.optional(Schema.Defect())
+  })
+{}
 
 /**
  * Something took longer than its time limit.
@@ -168,6 +184,7 @@ export const Reason = Schema.Union([
   DefinitionError,
   DomainError,
   FileError,
+  PrecomputeError,
   TimeoutError
 ])
 

@@ -392,7 +392,9 @@ export const isCached = (u: unknown): u is Cached<any, any, unknown, unknown> =>
  * @category guards
  * @since 0.1.0
  */
-export const isMake = (u: unknown): u is Effect.Effect<Cached<any, any, unknown, unknown>, CacheError.CacheError, unknown> =>
+export const isMake = (
+  u: unknown
+): u is Effect.Effect<Cached<any, any, unknown, unknown>, CacheError.CacheError, unknown> =>
   Effect.isEffect(u) && Object.hasOwn(u, MakeTypeId)
 
 /**

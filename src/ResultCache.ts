@@ -11,7 +11,9 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as FiberSet from "effect/FiberSet"
 import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
@@ -192,6 +194,8 @@ export const make = Effect.fnUntraced(function*(
   yield* follow(log, graph, tell)
   const forget = makeForget(log, graph, scope, tell)
   const flights = new Map<string, Flight>()
+  const storing = yield* FiberSet.make<Result.Result<Store.SetResult, CacheError.CacheError>>()
+  yield* Effect.addFinalizer(() => FiberSet.awaitEmpty(storing))
   const discarded = new WeakSet<CacheEntry.CacheEntry>()
 
   const peek = (key: string, fingerprint: string): CacheEntry.CacheEntry | undefined => {
@@ -200,7 +204,8 @@ export const make = Effect.fnUntraced(function*(
   }
 
   const mayServe = (entry: CacheEntry.CacheEntry, fingerprint: string): boolean =>
-    entry.fingerprint === fingerprint && entry.unchecked === undefined && graph.isValid(entry) && scope.state._tag !== "Closed" &&
+    entry.fingerprint === fingerprint && entry.unchecked === undefined && graph.isValid(entry) &&
+    scope.state._tag !== "Closed" &&
     (entry.expiresAt === Infinity || entry.expiresAt > now())
 
   const whyNot = (entry: CacheEntry.CacheEntry | undefined, { fingerprint, key }: Lookup): CacheEvent.Because => {
@@ -380,16 +385,20 @@ export const make = Effect.fnUntraced(function*(
     if (flights.get(request.key) !== flight) return reject("superseded", undefined)
     if (!graph.isValid(entry)) return reject("invalidated", undefined)
     if (expiresAt <= createdAt) return reject("no-lifetime", undefined)
-    // A store outside this process is not waited for. The flight stays until it has answered, for those who come.
-    if (store.remote) flight.land(settled(flight, computed, { entry }))
-    const result = yield* guarded(key, "set", () => store.set(entry))
-    if (result === "too-large" || result === "superseded") return reject(result, undefined)
-    if (result === "stored") tell(CacheEvent.Stored({ key, tags, expiresAt }))
-    finish(flight, settled(flight, computed, { entry, stored: result === "stored" }))
+    const set = guarded(key, "set", () => store.set(entry))
+    // A store outside this process is not waited for, but is told to the end, also when the cache closes meanwhile. The flight
+    // stays until it has answered, for those who come.
+    const telling = store.remote ? yield* FiberSet.run(storing, set) : undefined
+    if (telling !== undefined) flight.land(settled(flight, computed, { entry }))
+    const result = yield* telling === undefined ? set : Fiber.join(telling)
+    if (Result.isFailure(result)) return finish(flight, settled(flight, computed, { entry, error: result.failure }))
+    if (result.success !== "stored") return reject(result.success, undefined)
+    tell(CacheEvent.Stored({ key, tags, expiresAt }))
+    finish(flight, settled(flight, computed, { entry, stored: true }))
   })
 
   const ask = Effect.fnUntraced(function*(flight: Flight, request: Lookup) {
-    const found = yield* guarded(request.key, "get", () => store.get(request.key))
+    const found = Result.getOrUndefined(yield* guarded(request.key, "get", () => store.get(request.key)))
     const entry = found?.unchecked !== undefined && found.key === request.key ? yield* confirm(found, request) : found
     if (entry !== undefined && entry.key === request.key && mayServe(entry, request.fingerprint)) {
       tellHit(request.key)
@@ -424,7 +433,7 @@ export const make = Effect.fnUntraced(function*(
     key: string,
     operation: CacheError.StoreError["operation"],
     run: () => Effect.Effect<A, CacheError.CacheError>
-  ): Effect.Effect<A | undefined> => {
+  ): Effect.Effect<Result.Result<A, CacheError.CacheError>> => {
     const effect = Effect.suspend(run)
     const limited = store.remote
       ? Effect.timeoutOrElse(traced(`effect-cached.${operation}`, key, effect), {
@@ -432,7 +441,7 @@ export const make = Effect.fnUntraced(function*(
         orElse: () => Effect.fail(timeoutError(`Store.${operation}`, storeTimeout))
       })
       : effect
-    return Effect.catchCause(limited, (cause) =>
+    return Effect.catchCause(Effect.map(limited, Result.succeed<A>), (cause) =>
       Effect.sync(() => {
         const squashed = Cause.squash(cause)
         const error = squashed instanceof CacheError.CacheError ? squashed : storeError(operation, squashed)
@@ -441,7 +450,7 @@ export const make = Effect.fnUntraced(function*(
             ? CacheEvent.Undecodable({ key, error })
             : CacheEvent.StoreFailed({ key, error })
         )
-        return undefined
+        return Result.fail(error)
       }))
   }
 

@@ -75,7 +75,7 @@ export class Store extends Context.Service<Store, {
  *
  * **Details**
  *
- * - `maxEntries`: the most entries, default 100 000.
+ * - `maxEntries`: the most entries, default 100 000. `Infinity` leaves it to `maxBytes`.
  * - `maxBytes`: the most bytes as {@link CacheEntry.size} counts them, default 64 MiB.
  * - `sweepEvery`: how long expired entries that nobody reads may stay, default one minute.
  *
@@ -132,7 +132,9 @@ export interface MemoryOptions {
 export const makeMemory = Effect.fnUntraced(function*(
   options?: MemoryOptions
 ): Effect.fn.Return<Store["Service"], CacheError.CacheError, Scope.Scope> {
-  const max = yield* size("Store.maxEntries", options?.maxEntries ?? 100_000, maxMapSize)
+  const max = options?.maxEntries === Infinity
+    ? 0 // as lru-cache says it
+    : yield* size("Store.maxEntries", options?.maxEntries ?? 100_000, maxMapSize)
   const maxBytes = yield* size("Store.maxBytes", options?.maxBytes ?? 64 * 1024 * 1024)
   const sweepEvery = yield* millis("Store.sweepEvery", options?.sweepEvery ?? "1 minute")
   const clock = yield* Clock.Clock

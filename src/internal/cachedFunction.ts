@@ -65,7 +65,7 @@ export const makeCachedFunction = Effect.fnUntraced(function*(
   const tag = functionTag(name)
 
   // Schemas run with the services of the definition, whoever calls.
-  const provided = <A, E>(effect: Effect.Effect<A, E, any>): Effect.Effect<A, E> =>
+  const provide = <A, E>(effect: Effect.Effect<A, E, any>): Effect.Effect<A, E> =>
     // What the schemas need is not known here, and was taken with the definition's services.
     Effect.provideContext(effect, services as Context.Context<any>)
 
@@ -86,7 +86,7 @@ export const makeCachedFunction = Effect.fnUntraced(function*(
       }),
       (json) =>
         Effect.mapError(
-          Effect.catchDefect(provided(decodeResult(json, options)), (defect) => Effect.fail(defect)),
+          Effect.catchDefect(provide(decodeResult(json, options)), (defect) => Effect.fail(defect)),
           (cause) => unreadable(entry, cause)
         )
     )
@@ -138,6 +138,8 @@ export const makeCachedFunction = Effect.fnUntraced(function*(
   return {
     name,
     fields: definition.input ?? {},
+    /** Runs an effect of the schemas with the services of the definition. */
+    provide,
     tag,
     input,
     fingerprint: fingerprint(definition),
@@ -148,7 +150,7 @@ export const makeCachedFunction = Effect.fnUntraced(function*(
      */
     keyed: (value: unknown): Effect.Effect<Keyed, CacheError.CacheError> =>
       Effect.flatMap(
-        Effect.mapError(provided(input.encode(value)), (cause) => inputError(name, cause)),
+        Effect.mapError(provide(input.encode(value)), (cause) => inputError(name, cause)),
         (encoded) =>
           Effect.try({
             try: () => ({ key: input.ofEncodedUnsafe(encoded), encoded: copyOfRecord(encoded) }),
@@ -157,7 +159,7 @@ export const makeCachedFunction = Effect.fnUntraced(function*(
       ),
     /** The input that the values of a request are. Fails with a `CacheError` of reason `InputError`. */
     decodeRequest: (values: Encoded) =>
-      Effect.mapError(provided(input.decodeRequest(values)), (cause) => inputError(name, cause)),
+      Effect.mapError(provide(input.decodeRequest(values)), (cause) => inputError(name, cause)),
     /** What a lookup computes. */
     compute:
       (key: string, encoded: Encoded, varied: unknown) =>
@@ -176,7 +178,7 @@ export const makeCachedFunction = Effect.fnUntraced(function*(
      */
     check: (entry: CacheEntry.CacheEntry): Effect.Effect<string, CacheError.CacheError> =>
       Effect.flatMap(decodeEntry(entry, strictly), (value) =>
-        Effect.mapBoth(provided(encodeResult(value)), {
+        Effect.mapBoth(provide(encodeResult(value)), {
           onFailure: (cause) => unreadable(entry, cause),
           onSuccess: (json) => JSON.stringify(json)
         })),
@@ -184,7 +186,7 @@ export const makeCachedFunction = Effect.fnUntraced(function*(
     bypass: (decoded: unknown, varied: unknown) => f(decoded, varied),
     encodeBody: (value: unknown) =>
       Effect.map(
-        Effect.mapError(provided(encodeResult(value)), (cause) => resultError(name, cause)),
+        Effect.mapError(provide(encodeResult(value)), (cause) => resultError(name, cause)),
         (json) => JSON.stringify(json)
       ),
     /**

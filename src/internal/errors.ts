@@ -2,6 +2,7 @@
  * Makes errors. Each message says what was wrong and where.
  */
 import * as CacheError from "../CacheError.ts"
+import type * as CacheEvent from "../CacheEvent.ts"
 
 /** The error of a store operation that failed. */
 export const storeError = (operation: CacheError.StoreError["operation"], cause: unknown): CacheError.CacheError =>
@@ -56,6 +57,38 @@ export const recursionError = (key: string): CacheError.CacheError =>
     })
   })
 
+/** The error of a result that was computed and is not kept. */
+export const notStoredError = (
+  name: string,
+  why: CacheEvent.RejectedReason | undefined
+): CacheError.CacheError =>
+  new CacheError.CacheError({
+    reason: new CacheError.PrecomputeError({
+      function: name,
+      message: `The result of ${JSON.stringify(name)} was not stored: ${
+        notStored[why ?? "store"] ?? "the events of the cache say why"
+      }`
+    })
+  })
+
+const notStored: { readonly [why: string]: string } = {
+  "store": "the store did not take it",
+  "invalidated": "it was invalidated while it was being computed, twice",
+  "superseded": "a newer result was there, twice",
+  "no-lifetime": "its time to live is zero",
+  "too-large": "it is larger than the store takes"
+}
+
+/** The error of a run that ended with its first failure. */
+export const stoppedError = (name: string, input: string, cause: unknown): CacheError.CacheError =>
+  new CacheError.CacheError({
+    reason: new CacheError.PrecomputeError({
+      function: name,
+      message: `Precomputing stopped, because ${JSON.stringify(name)} failed for ${input}: ${describe(cause)}`,
+      cause
+    })
+  })
+
 /** The error of an unusable option or definition. */
 export const definitionError = (where: string, problem: string): CacheError.CacheError =>
   new CacheError.CacheError({ reason: new CacheError.DefinitionError({ where, message: `${where}: ${problem}` }) })
@@ -107,5 +140,16 @@ export const describe = (cause: unknown): string => {
     return "something that cannot be printed"
   }
 }
+
+/** The line about something in a file that cannot be used: where it is, and what is wrong. */
+export const problemIn = (
+  path: string,
+  where: ReadonlyArray<string>,
+  line: number | undefined,
+  message: string
+): string =>
+  `${path}${line === undefined ? "" : `:${line}`}${
+    where.map((part) => `, ${JSON.stringify(part)}`).join("")
+  }: ${message}`
 
 const shorten = (text: string): string => text.length > 300 ? `${text.slice(0, 300)}…` : text

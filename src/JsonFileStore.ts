@@ -1,0 +1,398 @@
+/**
+ * A store in one JSON file that people can read, edit and commit, and the invalidation log that goes with it.
+ *
+ * @since 0.1.0
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as FileSystem from "effect/FileSystem"
+import * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
+import * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
+import * as Stream from "effect/Stream"
+import { createHash, randomUUID } from "node:crypto"
+import { hostname } from "node:os"
+import { basename, dirname, resolve } from "node:path"
+import * as Broadcaster from "./Broadcaster.ts"
+import * as CacheEntry from "./CacheEntry.ts"
+import * as CacheError from "./CacheError.ts"
+import { fileError, logError, storeError } from "./internal/errors.ts"
+import { renderDocument } from "./internal/jsonFile/document.ts"
+import { type Kept, sealOf } from "./internal/jsonFile/entryText.ts"
+import { type FileLog, makeFileLog } from "./internal/jsonFile/fileLog.ts"
+import { type Files, makeFiles } from "./internal/jsonFile/files.ts"
+import { makeJournalFile } from "./internal/jsonFile/journalFile.ts"
+import { journalOf, load, readDisk, reportProblems, setAside, tagOfKey, whereIs } from "./internal/jsonFile/load.ts"
+import { type Lock, takeLock } from "./internal/jsonFile/lock.ts"
+import { millis } from "./internal/settings.ts"
+import * as Store from "./Store.ts"
+
+/**
+ * Options of a store in a file.
+ *
+ * **Details**
+ *
+ * - `path`: the file. It is made when the first result is kept, and its folder at once.
+ * - `access`: `"write"` (the default) fails while another process writes to the file; `"read"` serves what is in it, keeps
+ *   other results in memory, and cannot invalidate; `"write-or-read"` writes if nobody else does.
+ * - `watch`: whether edits are picked up as the file is saved, default `false`. Without it they are picked up when the file is
+ *   about to be written, and at the next start.
+ * - `foldEvery`: how often the store looks whether there is enough in the journal to write the file anew, default 10 seconds.
+ * - `maxEntries`: default no bound. `maxBytes`: default 1 GiB. `sweepEvery`: as for `Store.layerMemory`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options extends Store.MemoryOptions {
+  readonly path: string
+  readonly access?: "write" | "read" | "write-or-read" | undefined
+  readonly watch?: boolean | undefined
+  readonly foldEvery?: Duration.Input | undefined
+}
+
+/**
+ * What keeps results in a file.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface JsonFile {
+  readonly store: Store.Store["Service"]
+  readonly log: Broadcaster.Broadcaster["Service"]
+  /** Writes what is in the journal into the file. Done at intervals and at the end without being asked. */
+  readonly fold: Effect.Effect<void, CacheError.CacheError>
+  /** Takes over what people have changed in the file. Done before the file is written, and where it is watched. */
+  readonly pull: Effect.Effect<void, CacheError.CacheError>
+}
+
+/**
+ * Opens a file, with what it takes to keep results in it until the scope closes. Options and errors as for {@link layer}.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = Effect.fnUntraced(function*(
+  options: Options
+): Effect.fn.Return<JsonFile, CacheError.CacheError, FileSystem.FileSystem | Scope.Scope> {
+  const fs = yield* FileSystem.FileSystem
+  const clock = yield* Clock.Clock
+  const now = () => clock.currentTimeMillisUnsafe()
+  const foldEvery = yield* millis("JsonFileStore.foldEvery", options.foldEvery ?? "10 seconds")
+  const memory = yield* Store.makeMemory({
+    maxEntries: options.maxEntries ?? Infinity,
+    maxBytes: options.maxBytes ?? 1024 ** 3,
+    sweepEvery: options.sweepEvery
+  })
+  const path = yield* Effect.orElseSucceed(fs.realPath(options.path), () => resolve(options.path))
+  const opened: Opened = { fs, files: makeFiles(fs, makeHash), path, memory, log: makeFileLog(now), now }
+  const lock = yield* lockFor(opened, options.access ?? "write")
+  const file = yield* lock === undefined ? read(opened) : write(opened, lock, foldEvery)
+  if (options.watch === true) yield* watch(opened, file.pull)
+  return file
+})
+
+/** A file that is open, and what is known of it in this process. */
+interface Opened {
+  readonly fs: FileSystem.FileSystem
+  readonly files: Files
+  readonly path: string
+  readonly memory: Store.Store["Service"]
+  readonly log: FileLog
+  readonly now: () => number
+}
+
+const makeHash = () => {
+  const hash = createHash("sha256")
+  return { update: (bytes: Uint8Array) => hash.update(bytes), digest: () => hash.digest("hex") }
+}
+
+const lockFor = Effect.fnUntraced(function*(
+  { files, fs, log, now, path }: Opened,
+  access: NonNullable<Options["access"]>
+): Effect.fn.Return<Lock | undefined, CacheError.CacheError, Scope.Scope> {
+  if (access === "read") return undefined
+  yield* files.makeFolder(path)
+  const self = { host: hostname(), pid: process.pid, token: randomUUID(), since: now() }
+  const onLost = (error: CacheError.CacheError) => log.tell({ _tag: "Lost", error })
+  const taken = takeLock(fs, files, path, { self, isRunning, onLost })
+  if (access === "write") return yield* taken
+  return yield* Effect.catchReason(taken, "CacheError", "FileError", (reason, error) =>
+    reason.problem === "held"
+      ? Effect.as(Effect.logInfo(`${error.message}. It is opened for reading`), undefined)
+      : Effect.fail(error))
+})
+
+const isRunning = (pid: number): boolean => {
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    // It runs, and belongs to someone else.
+    return error instanceof Error && "code" in error && error.code === "EPERM"
+  }
+}
+
+// Everything in the file is valid now, and nothing of it is served before its function has checked it.
+const keep = ({ log, path }: Opened, entry: Kept): CacheEntry.CacheEntry => {
+  const kept = new CacheEntry.CacheEntry({ ...entry, position: log.position() })
+  kept.unchecked = whereIs(path, entry.key)
+  return kept
+}
+
+const keepAll = (opened: Opened, entries: Iterable<Kept>) =>
+  Effect.forEach(
+    entries,
+    (entry) => entry.expiresAt > opened.now() ? opened.memory.set(keep(opened, entry)) : Effect.void,
+    { discard: true }
+  )
+
+const read = Effect.fnUntraced(function*(opened: Opened) {
+  const { files, log, memory, now, path } = opened
+  // While its writer folds the journal into the file, the two may not fit together.
+  const settled = Effect.gen(function*() {
+    for (let tries = 0; tries < 5; tries++) {
+      const found = yield* load(files, path, now(), () => Effect.undefined)
+      if (found.belongs) return found
+    }
+    return yield* load(files, path, now(), () => Effect.undefined)
+  })
+  const found = yield* settled
+  let { disk } = found
+  yield* keepAll(opened, found.entries)
+
+  return {
+    store: Store.Store.of({ ...memory, remote: true }),
+    log: Broadcaster.Broadcaster.of({
+      append: () =>
+        Effect.fail(logError(
+          `${path} is open for reading: invalidate in the process that writes to it, or use a log that both follow`,
+          fileError(path, "read-only", "it is open for reading")
+        )),
+      follow: log.follow
+    }),
+    fold: Effect.void,
+    // What the writer has dropped is not known: nothing that was held before is served any more.
+    pull: Effect.gen(function*() {
+      if ((yield* files.version(path)) === disk.version) return
+      const changed = yield* settled
+      disk = changed.disk
+      const { position } = log.record([])
+      log.tell({ _tag: "Record", tags: [], position })
+      yield* memory.clear
+      yield* keepAll(opened, changed.entries)
+    })
+  }
+})
+
+const write = Effect.fnUntraced(function*(opened: Opened, lock: Lock, foldEvery: number) {
+  const { files, log, memory, now, path } = opened
+  // Closed last: writing goes on while all else closes.
+  const writing = yield* Scope.make()
+  const aside = setAside(files, path)
+  const found = yield* load(files, path, now(), aside)
+  let { disk } = found
+  yield* keepAll(opened, found.entries)
+  // Those that were made what they are by people: what cannot be used of them is not lost.
+  let edits = new Set(found.entries.flatMap(({ edited, key }) => edited ? [key] : []))
+  const journal = makeJournalFile(files, journalOf(path), writing, lock.permit, () => disk.digest, found.journal)
+  const alone = Semaphore.makeUnsafe(1)
+  if (!found.belongs) yield* journal.enqueueUnsafe({ base: disk.digest })
+
+  const append = (tags: ReadonlyArray<string>): Effect.Effect<number, CacheError.CacheError> =>
+    Effect.suspend(() => {
+      const record = log.record(tags)
+      const onWritten = () => log.tell({ _tag: "Record", ...record })
+      return Effect.as(journal.enqueueUnsafe({ invalidate: record.tags }, { flush: true, onWritten }), record.position)
+    })
+
+  const set = (entry: CacheEntry.CacheEntry): Effect.Effect<Store.SetResult, CacheError.CacheError> =>
+    Effect.flatMap(memory.set(entry), (result) => {
+      // Whatever took its place meanwhile has a line of its own, and what was invalidated meanwhile must have none.
+      if (result !== "stored" || memory.peek(entry.key) !== entry || !log.isValid(entry)) return Effect.succeed(result)
+      return Effect.as(journal.enqueueUnsafe({ set: entry }), result)
+    })
+
+  const remove = Effect.fnUntraced(function*(key: string) {
+    if (memory.peek(key)?.unchecked !== undefined && edits.delete(key)) {
+      const { bytes, disk: found } = yield* readDisk(files, path, now())
+      yield* Effect.logWarning(`${yield* aside(bytes, found.digest)} is ${path} as it was edited`)
+    }
+    yield* removeUnsafe(key)
+  })
+
+  // What is set between the two has its line after this one.
+  const removeUnsafe = (key: string) =>
+    Effect.suspend(() => {
+      const written = journal.enqueueUnsafe({ remove: key })
+      return Effect.andThen(memory.remove(key), Effect.asVoid(written))
+    })
+
+  const clear = Effect.suspend(() => {
+    const written = journal.enqueueUnsafe({ clear: true })
+    return Effect.andThen(memory.clear, Effect.asVoid(written))
+  })
+
+  // What people have made of the file. An entry that they changed is data that changed: it ends what was computed from it.
+  const pull = Effect.gen(function*() {
+    if ((yield* files.version(path)) === disk.version) return
+    const { bytes, disk: changed, document } = yield* readDisk(files, path, now())
+    if (changed.version === undefined) return
+    if (document.broken !== undefined) {
+      const problem =
+        `it was edited and is not JSON any more: ${document.broken}. Until that is mended it is not written`
+      return yield* fileError(path, "foreign", problem)
+    }
+    yield* reportProblems(path, document, aside(bytes, changed.digest))
+    const edited = document.entries.filter((entry) => {
+      const base = disk.entries.get(entry.key)
+      return base === undefined || sealOf(base) !== sealOf(entry)
+    })
+    edits = new Set(edited.map(({ key }) => key))
+    const gone = Array.from(disk.entries.keys()).filter((key) => !changed.entries.has(key))
+    disk = changed
+    const tags = [...gone, ...edited.map(({ key }) => key)].map(tagOfKey)
+    for (let from = 0; from < tags.length; from += maxTags) yield* append(tags.slice(from, from + maxTags))
+    yield* Effect.forEach(gone, removeUnsafe, { concurrency: "unbounded", discard: true })
+    yield* Effect.forEach(edited, (entry) => set(keep(opened, entry)), { concurrency: "unbounded", discard: true })
+    if (journal.size() > 0) yield* journal.enqueueUnsafe({ base: disk.digest })
+    if (tags.length === 0) return
+    yield* Effect.logInfo(`${path} was edited: ${edited.length} entries are new or changed, ${gone.length} are gone`)
+  })
+
+  const foldOnce = Effect.gen(function*() {
+    yield* pull
+    if (journal.size() === 0) return true
+    // The mark first: what is stored after it stays in the journal, whether it is in the file or not.
+    const marked = journal.markUnsafe()
+    const entries = yield* Stream.runCollect(memory.entries)
+    const through = yield* marked
+    const kept = entries.filter(log.isValid)
+    const temporary = `${path}.tmp`
+    const written = yield* files.write(temporary, renderDocument(kept))
+    const version = yield* files.version(temporary)
+    yield* journal.enqueueUnsafe({ fold: { file: written.digest, through } }, { flush: true })
+    yield* lock.confirm
+    if ((yield* files.version(path)) !== disk.version) return false
+    yield* files.replace(temporary, path)
+    disk = { ...written, version, entries: new Map(kept.map((entry) => [entry.key, entry])) }
+    yield* journal.cut(written.digest)
+    return true
+  })
+
+  // Who saves the file while it is being written is served first. Who does so again and again waits for the next time.
+  const fold = alone.withPermit(Effect.gen(function*() {
+    for (let tries = 0; tries < 3; tries++) if (yield* foldOnce) return
+  }))
+
+  // Bytes written stay in proportion to bytes kept: the file is written anew when there is much to add to it, or when there
+  // is enough and nothing more comes.
+  let sizeBefore = 0
+  const foldWhenWorthIt = Effect.suspend(() => {
+    const size = journal.size()
+    const isQuiet = size === sizeBefore
+    sizeBefore = size
+    const isMuch = size > 4 * disk.size
+    const isEnough = size > 0 && 8 * Math.max(size, smallFile) > disk.size
+    return isMuch || (isQuiet && isEnough) ? reported(path, fold) : Effect.void
+  })
+
+  yield* Effect.addFinalizer((exit) =>
+    reported(path, Effect.andThen(journal.flush, fold)).pipe(
+      Effect.andThen(journal.close),
+      Effect.andThen(Scope.close(writing, exit))
+    )
+  )
+  yield* Effect.forkScoped(Effect.repeat(foldWhenWorthIt, Schedule.spaced(foldEvery)))
+
+  return {
+    store: Store.Store.of({
+      ...memory,
+      remote: true,
+      set: (entry) => inStore("set", set(entry)),
+      remove: (key) => inStore("remove", remove(key)),
+      clear: inStore("clear", clear)
+    }),
+    log: Broadcaster.Broadcaster.of({
+      append: (tags) =>
+        Effect.mapError(append(tags), (error) => logError(`The record could not be kept: ${error.message}`, error)),
+      follow: log.follow
+    }),
+    fold,
+    pull: alone.withPermit(pull)
+  }
+})
+
+// Tags of one record.
+const maxTags = 500
+
+// In bytes. Up to this size writing a file anew costs next to nothing.
+const smallFile = 8192
+
+const inStore = <A>(
+  operation: CacheError.StoreError["operation"],
+  effect: Effect.Effect<A, CacheError.CacheError>
+): Effect.Effect<A, CacheError.CacheError> => Effect.mapError(effect, (error) => storeError(operation, error))
+
+const reported = (path: string, effect: Effect.Effect<void, CacheError.CacheError>): Effect.Effect<void> =>
+  Effect.catch(
+    effect,
+    (error) => Effect.logWarning(`${error.message}. What is not in ${path} yet stays in ${journalOf(path)}`)
+  )
+
+// Editors save by writing into a file or by giving its name to another: only its folder sees both.
+const watch = Effect.fnUntraced(function*(
+  { fs, path }: Opened,
+  pull: Effect.Effect<void, CacheError.CacheError>
+) {
+  const ready = yield* Deferred.make<void, CacheError.CacheError>()
+  const changes = fs.watch(dirname(path), { onReady: () => Deferred.doneUnsafe(ready, Exit.void) })
+  const pulled = Effect.catch(pull, (error) => Effect.logWarning(error.message))
+  yield* changes.pipe(
+    Stream.filter((change) => basename(change.path) === basename(path)),
+    Stream.debounce("50 millis"),
+    Stream.runForEach(() => pulled),
+    Effect.mapError((cause) => fileError(path, "unreadable", "its folder cannot be watched", cause)),
+    Effect.tapError((error) => Deferred.fail(ready, error)),
+    Effect.ignore,
+    Effect.forkScoped
+  )
+  yield* Deferred.await(ready)
+  yield* pulled
+})
+
+/**
+ * Results in one JSON file that people can read, edit, compare and commit, and the log that goes with it.
+ *
+ * **When to use**
+ *
+ * Use for results that are worth keeping over restarts, and few enough to be in memory: all of them are. Together with
+ * `Precompute` it makes a table that was computed once and can be corrected by hand.
+ *
+ * **Details**
+ *
+ * A result is acknowledged when it is in the journal, `path` with `.journal`; the journal is folded into the file from time to
+ * time and when the scope closes. A process that is killed loses nothing that was acknowledged, and an invalidation is
+ * acknowledged only when it is on the disk. Of what was edited each entry is decoded by the schema of its function before it
+ * is served; one that does not fit is reported with its place, and computed again. The file as people left it is kept beside
+ * the new one whenever something in it could not be used, with `.aside-` and a digest at the end of its name.
+ *
+ * Fails with a `CacheError` of reason `FileError`: when another process writes to the file, which the message names; for a file
+ * that is something else, of a newer version, or cannot be read, which is left as it is. Of reason `DefinitionError` for
+ * options as `Store.layerMemory` does.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (
+  options: Options
+): Layer.Layer<Store.Store | Broadcaster.Broadcaster, CacheError.CacheError, FileSystem.FileSystem> =>
+  Layer.effectContext(
+    Effect.map(
+      make(options),
+      ({ log, store }) => Context.make(Store.Store, store).pipe(Context.add(Broadcaster.Broadcaster, log))
+    )
+  )

@@ -1,0 +1,215 @@
+/**
+ * The file: entries by function and readable key, sorted, for people to read, edit, compare and commit.
+ */
+import * as Result from "effect/Result"
+import {
+  type Kept,
+  type Loaded,
+  type Place,
+  placeOf,
+  readEntry,
+  renderEntry,
+  sealOf,
+  type Unusable
+} from "./entryText.ts"
+import { type Cursor, makeCursor, makeLines, malformedAt, parsed } from "./jsonText.ts"
+import { type Piece, piecesByLayout } from "./layout.ts"
+
+/** The format of files that this library writes, and the newest that it reads. */
+export const formatVersion = 1
+
+const mark = "effect-cached"
+
+/** The text of a file with these entries, in pieces. */
+export function* renderDocument(entries: Iterable<Kept>): Generator<string, void> {
+  const placed = Array.from(entries, (entry) => ({ ...placeOf(entry.key), entry }))
+  placed.sort((one, other) => compare(one.name, other.name) || compare(one.key, other.key))
+  yield `{\n  "${mark}": ${formatVersion},\n  "functions": {`
+  let current: string | undefined
+  for (const { entry, key, name } of placed) {
+    const first = name !== current
+    if (first) yield `${current === undefined ? "" : "\n    },"}\n    ${JSON.stringify(name)}: {`
+    current = name
+    yield `${first ? "" : ","}\n      ${JSON.stringify(key)}: {\n${renderEntry(entry)}\n      }`
+  }
+  yield `${current === undefined ? "" : "\n    }\n  "}}\n}\n`
+}
+
+const compare = (one: string, other: string): number => one < other ? -1 : one > other ? 1 : 0
+
+/** Something in a file that cannot be used, and where: function, readable key, field, as far as it is known. */
+export interface Problem {
+  readonly path: ReadonlyArray<string>
+  /** From 1. */
+  readonly line: number
+  readonly message: string
+}
+
+/** What could be read of a file. */
+export interface Document {
+  readonly entries: ReadonlyArray<Loaded>
+  readonly problems: ReadonlyArray<Problem>
+  /** Where the file stops being JSON, and how. The entries are those that could be read nevertheless. */
+  readonly broken: string | undefined
+}
+
+/** Why a text is not a file of this library, or not of a version that it reads. */
+export interface Refusal {
+  readonly problem: "foreign" | "version"
+  readonly message: string
+}
+
+/** Reads a file. `now` is the time of entries that do not say theirs. An empty text is a file without entries. */
+export const parseDocument = (text: string, now: number): Result.Result<Document, Refusal> => {
+  const source = text.startsWith("\ufeff") ? text.slice(1) : text
+  if (source.trim() === "") return Result.succeed({ entries: [], problems: [], broken: undefined })
+  const outline = outlineOf(source)
+  const version = outline === undefined ? start.exec(source)?.[1] : outline.version
+  return Result.map(
+    checkVersion(source, version, outline),
+    () => read(source, outline ?? outlineByLayout(source), now, outline === undefined)
+  )
+}
+
+/** The parts of a file, not looked into. */
+interface Outline {
+  /** The text of the version. */
+  readonly version: string | undefined
+  /** Whether the functions are where they should be. */
+  readonly sound: boolean
+  readonly pieces: ReadonlyArray<Piece>
+  readonly strangers: ReadonlyArray<Stranger>
+}
+
+interface Stranger {
+  readonly path: ReadonlyArray<string>
+  readonly index: number
+  readonly message: string
+}
+
+// `undefined` where brackets and quotes do not match, or something else than a member stands in an object.
+const outlineOf = (text: string): Outline | undefined => {
+  const cursor = makeCursor(text, 0)
+  const pieces: Array<Piece> = []
+  const strangers: Array<Stranger> = []
+  let version: string | undefined
+  let sound = true
+
+  const members = (member: (name: string, at: number) => boolean) => cursor.isAt("{") && cursor.object(member)
+  const functions = (name: string, at: number): boolean => {
+    if (cursor.isAt("{")) return members((key, index) => takePiece(cursor, text, { name, key }, index, pieces))
+    strangers.push({ path: [name], index: at, message: "expected an object with the entries of the function" })
+    return cursor.skip()
+  }
+  const root = (name: string, at: number): boolean => {
+    if (name === "functions" && cursor.isAt("{")) return members(functions)
+    cursor.isAt("")
+    const from = cursor.index()
+    const whole = cursor.skip()
+    if (name === mark) version = text.slice(from, cursor.index())
+    else if (name === "functions") sound = false
+    else strangers.push({ path: [name], index: at, message: `expected "${mark}" and "functions" only` })
+    return whole
+  }
+
+  const whole = members(root) && !cursor.isAt("") && cursor.index() === text.length
+  return whole ? { version, sound, pieces, strangers } : undefined
+}
+
+const takePiece = (cursor: Cursor, text: string, place: Place, index: number, pieces: Array<Piece>): boolean => {
+  cursor.isAt("{")
+  const from = cursor.index()
+  const whole = cursor.skip()
+  pieces.push({ ...place, index, from, text: text.slice(from, cursor.index()) })
+  return whole
+}
+
+const start = new RegExp(`^\\s*\\{\\s*"${mark}"\\s*:\\s*([^\\s,}]*)`)
+
+const outlineByLayout = (text: string): Outline => ({
+  version: undefined,
+  sound: true,
+  pieces: piecesByLayout(text),
+  strangers: []
+})
+
+const checkVersion = (
+  text: string,
+  version: string | undefined,
+  outline: Outline | undefined
+): Result.Result<void, Refusal> => {
+  const foreign = (message: string) => Result.fail<Refusal>({ problem: "foreign", message })
+  if (version === undefined) {
+    const found = outline === undefined ? `; ${whereMalformed(text, text, 0)}` : ", found none"
+    return foreign(`expected an object that starts with "${mark}": ${formatVersion}${found}`)
+  }
+  const number = parsed(version)
+  if (typeof number === "number" && number > formatVersion) {
+    const message = `the file has format version ${number}, this library reads ${formatVersion}`
+    return Result.fail({ problem: "version", message })
+  }
+  if (number !== formatVersion) return foreign(`expected "${mark}": ${formatVersion}, found ${version}`)
+  return outline?.sound === false ? foreign("expected \"functions\" to be an object") : Result.succeed(undefined)
+}
+
+const read = (text: string, { pieces, strangers }: Outline, now: number, isBroken: boolean): Document => {
+  const lineOf = makeLines(text)
+  const entries = new Map<string, Loaded>()
+  const twice = new Set<string>()
+  const problems: Array<Problem> = []
+  const report = (index: number, path: ReadonlyArray<string>, message: string) =>
+    problems.push({ path, line: lineOf(index).line, message })
+
+  for (const { index, message, path } of strangers) report(index, path, message)
+  let broken = isBroken
+  for (const piece of pieces) {
+    const { from, index, key, name, text: json } = piece
+    const value = parsed(json)
+    if (value === undefined) {
+      broken = true
+      report(index, [name, key], `expected an entry in JSON; ${whereMalformed(text, json, from)}`)
+      continue
+    }
+    Result.match(Result.flatMap(readEntry(piece, value, now), (entry) => checkFields(entry, json)), {
+      onFailure: ({ field, message }) => report(index, field === undefined ? [name, key] : [name, key, field], message),
+      onSuccess: (entry) => {
+        const other = entries.get(entry.key)
+        if (other === undefined) return void entries.set(entry.key, entry)
+        if (sealOf(other) === sealOf(entry)) return
+        twice.add(entry.key)
+        report(index, [name, key], "this key has another entry above that differs: none of them is used")
+      }
+    })
+  }
+  for (const key of twice) entries.delete(key)
+  return {
+    entries: Array.from(entries.values()),
+    problems,
+    broken: broken ? whereMalformed(text, text, 0) : undefined
+  }
+}
+
+// JSON takes the last of two fields of one name. Where a person wrote both, nobody knows which one was meant.
+const checkFields = (entry: Loaded, json: string): Result.Result<Loaded, Unusable> => {
+  const names = new Set<string>()
+  let repeated: string | undefined
+  const cursor = makeCursor(json, 0)
+  if (entry.edited) {
+    cursor.object((name) => {
+      if (names.has(name)) repeated = name
+      names.add(name)
+      return cursor.skip()
+    })
+  }
+  return repeated === undefined
+    ? Result.succeed(entry)
+    : Result.fail({ field: repeated, message: "expected the field once, found it more than once" })
+}
+
+// Where a part of a text that starts at `from` is not JSON.
+const whereMalformed = (text: string, part: string, from: number): string => {
+  const malformed = malformedAt(part)
+  if (malformed === undefined) return "all of it is JSON"
+  const { column, line } = makeLines(text)(from + malformed.index)
+  return `line ${line}, column ${column}: ${malformed.message}`
+}

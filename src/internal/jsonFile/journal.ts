@@ -1,0 +1,172 @@
+/**
+ * The journal beside the file: what happened since the file was written, one line for each record.
+ */
+import * as Base64 from "effect/encoding/Base64"
+import * as Result from "effect/Result"
+import { makeMarks } from "../marks.ts"
+import { checksum } from "./checksum.ts"
+import type { Kept, Loaded } from "./entryText.ts"
+import { parsed } from "./jsonText.ts"
+
+/**
+ * - `base`: the digest of the file that the journal belongs to. The first line.
+ * - `set`: an entry was stored.
+ * - `remove`: the entry of a key was removed.
+ * - `invalidate`: every entry stored earlier that carries a tag at or below one of these ended; all entries for none.
+ * - `clear`: the store was emptied.
+ * - `fold`: the file of this digest holds what the lines before number `through` say, counted from 0.
+ */
+export type JournalRecord =
+  | { readonly base: string }
+  | { readonly set: Kept }
+  | { readonly remove: string }
+  | { readonly invalidate: ReadonlyArray<string> }
+  | { readonly clear: true }
+  | { readonly fold: { readonly file: string; readonly through: number } }
+
+/** The line of a record, with its end. */
+export const journalLine = (record: JournalRecord): string => {
+  const json = JSON.stringify("set" in record ? { set: written(record.set) } : record)
+  return `${checksum([json])} ${json}\n`
+}
+
+const written = ({ body, createdAt, expiresAt, fingerprint, head, key, tags }: Kept) => ({
+  key,
+  fingerprint,
+  ...(typeof body === "string" ? { body } : { base64: Base64.encode(body) }),
+  ...(head === undefined ? {} : { head }),
+  tags,
+  createdAt,
+  ...(expiresAt === Infinity ? {} : { expiresAt })
+})
+
+/** A record, and the number of its line, from 0. */
+export interface Numbered {
+  readonly line: number
+  readonly record: JournalRecord
+}
+
+/** What could be read of a journal. */
+export interface Journal {
+  readonly records: ReadonlyArray<Numbered>
+  /** The lines that were passed over, because they are not as they were written. */
+  readonly damaged: number
+  /** The lines up to the last good one, with damaged ones: the number of the next line. */
+  readonly lines: number
+  /** The bytes up to the end of the last good line. A writer goes on from there. */
+  readonly complete: number
+}
+
+/**
+ * Reads a journal. What follows the last good line was being written when the writer died, and is dropped.
+ *
+ * Takes bytes, because a damaged line may not be text, and then its text does not tell how many bytes it has.
+ */
+export const readJournal = (bytes: Uint8Array): Journal => {
+  const records: Array<Numbered> = []
+  let complete = 0
+  let lines = 0
+  let line = 0
+  for (let start = 0, end = bytes.indexOf(lineEnd); end !== -1; line++) {
+    const record = recordOf(bytes.subarray(start, end))
+    start = end + 1
+    end = bytes.indexOf(lineEnd, start)
+    if (record === undefined) continue
+    records.push({ line, record })
+    complete = start
+    lines = line + 1
+  }
+  return { records, damaged: lines - records.length, lines, complete }
+}
+
+const lineEnd = 10
+
+const recordOf = (line: Uint8Array): JournalRecord | undefined => {
+  const text = decoder.decode(line)
+  const json = text.slice(text.indexOf(" ") + 1)
+  if (text !== `${checksum([json])} ${json}`) return undefined
+  const record = parsed(json) as Written | undefined
+  return record === undefined ? undefined : "set" in record ? setOf(record.set) : record
+}
+
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true })
+
+// The checksum tells that a line is as this library wrote it.
+type Written =
+  | Exclude<JournalRecord, { readonly set: Kept }>
+  | { readonly set: Partial<Kept> & Omit<Kept, "body" | "head" | "expiresAt"> & { readonly base64?: string } }
+
+const setOf = (set: Extract<Written, { readonly set: unknown }>["set"]): JournalRecord | undefined => {
+  const { base64, body = base64 === undefined ? undefined : Result.getOrUndefined(Base64.decode(base64)) } = set
+  const { createdAt, expiresAt = Infinity, fingerprint, head, key, tags } = set
+  return body === undefined ? undefined : { set: { key, fingerprint, body, head, tags, createdAt, expiresAt } }
+}
+
+/** The entries after everything that a journal says. */
+export interface Replayed {
+  readonly entries: Map<string, Loaded>
+  /**
+   * Whether the journal belongs to this file: it started from it, or the file was written from the journal. Otherwise
+   * someone has changed the file since, while nobody was watching.
+   */
+  readonly belongs: boolean
+  /** The keys of entries that a person has edited in such a file, and that the journal says something else about. */
+  readonly kept: ReadonlyArray<string>
+}
+
+/**
+ * Applies the records of a journal to the entries of the file with this digest.
+ *
+ * **Details**
+ *
+ * Where the journal does not belong to the file, an entry that a person has edited stays also when the journal says something
+ * else of its key, unless it was invalidated. All else is as the journal says.
+ */
+export const replay = (base: Iterable<Loaded>, fileDigest: string, records: ReadonlyArray<Numbered>): Replayed => {
+  const { belongs, from } = startOf(fileDigest, records)
+  const stored = new Map<string, Stored>()
+  for (const entry of base) stored.set(entry.key, { entry, position: 0 })
+  const edited = belongs ? [] : Array.from(stored.values()).filter(({ entry }) => entry.edited)
+
+  // The newest record of each tag decides, so no record looks at entries.
+  const marks = makeMarks(Infinity, 1)
+  marks.gap(0)
+  for (const { line, record } of records) {
+    if (line < from) continue
+    // Positions start after that of the file.
+    const position = line + 1
+    if ("set" in record) stored.set(record.set.key, { entry: { ...record.set, edited: false }, position })
+    else if ("remove" in record) stored.delete(record.remove)
+    else if ("clear" in record) stored.clear()
+    else if ("invalidate" in record) marks.apply({ tags: record.invalidate, position })
+  }
+
+  const entries = new Map<string, Loaded>()
+  for (const { entry, position } of stored.values()) {
+    if (marks.isValid({ tags: entry.tags, position, revision: -1 })) entries.set(entry.key, entry)
+  }
+  const kept = edited.filter(({ entry, position }) =>
+    entries.get(entry.key) !== entry && marks.isValid({ tags: entry.tags, position, revision: -1 })
+  )
+  for (const { entry } of kept) entries.set(entry.key, entry)
+  return { entries, belongs, kept: kept.map(({ entry }) => entry.key) }
+}
+
+interface Stored {
+  readonly entry: Loaded
+  readonly position: number
+}
+
+// From which line on a journal says what the file does not.
+const startOf = (fileDigest: string, records: ReadonlyArray<Numbered>) => {
+  let belongs = records.length === 0
+  let from = 0
+  for (const { record } of records) {
+    if ("base" in record) belongs = record.base === fileDigest
+    else if ("fold" in record && record.fold.file === fileDigest) {
+      belongs = true
+      from = record.fold.through
+    }
+  }
+  return { belongs, from }
+}
