@@ -7,6 +7,9 @@ export default defineConfig({
     passWithNoTests: false,
     // A test that fails once is a bug: find the interleaving, do not try again.
     retry: 0,
+    // A limit for what hangs, not for what is slow on a busy machine.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
     maxWorkers: 2,
     coverage: {
       provider: "v8",

@@ -29,6 +29,7 @@ import { type Files, makeFiles } from "./internal/jsonFile/files.ts"
 import { makeJournalFile } from "./internal/jsonFile/journalFile.ts"
 import { journalOf, load, readDisk, reportProblems, setAside, tagOfKey, whereIs } from "./internal/jsonFile/load.ts"
 import { type Lock, takeLock } from "./internal/jsonFile/lock.ts"
+import { makeMemoryStore, type MemoryStore } from "./internal/memoryStore.ts"
 import { millis } from "./internal/settings.ts"
 import * as Store from "./Store.ts"
 
@@ -73,6 +74,34 @@ export interface JsonFile {
 /**
  * Opens a file, with what it takes to keep results in it until the scope closes. Options and errors as for {@link layer}.
  *
+ * **Example** (Writing the file at a time of one's own choice)
+ *
+ * ```ts import.meta.vitest
+ * import { NodeServices } from "@effect/platform-node"
+ * import { Effect, FileSystem, Layer, Schema } from "effect"
+ * import { Broadcaster, Cached, DependencyGraph, ResultCache, Store } from "effect-cached"
+ * import * as JsonFileStore from "effect-cached/JsonFileStore"
+ *
+ * const program = Effect.gen(function*() {
+ *   const fs = yield* FileSystem.FileSystem
+ *   const path = `${yield* fs.makeTempDirectoryScoped()}/results.json`
+ *   const file = yield* JsonFileStore.make({ path })
+ *   const cache = ResultCache.layer().pipe(Layer.provide([
+ *     Layer.succeed(Store.Store, file.store),
+ *     Layer.succeed(Broadcaster.Broadcaster, file.log),
+ *     DependencyGraph.layer()
+ *   ]))
+ *   return yield* Effect.gen(function*() {
+ *     const one = yield* Cached.make("one", { success: Schema.Number }, () => Effect.succeed(1))
+ *     yield* one()
+ *     yield* file.fold
+ *     return JSON.parse(yield* fs.readFileString(path)).functions.one["()"].value
+ *   }).pipe(Effect.provide(cache))
+ * }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+ *
+ * await Effect.runPromise(program) // => 1
+ * ```
+ *
  * @category constructors
  * @since 0.1.0
  */
@@ -83,7 +112,7 @@ export const make = Effect.fnUntraced(function*(
   const clock = yield* Clock.Clock
   const now = () => clock.currentTimeMillisUnsafe()
   const foldEvery = yield* millis("JsonFileStore.foldEvery", options.foldEvery ?? "10 seconds")
-  const memory = yield* Store.makeMemory({
+  const memory = yield* makeMemoryStore({
     maxEntries: options.maxEntries ?? Infinity,
     maxBytes: options.maxBytes ?? 1024 ** 3,
     sweepEvery: options.sweepEvery
@@ -101,7 +130,7 @@ interface Opened {
   readonly fs: FileSystem.FileSystem
   readonly files: Files
   readonly path: string
-  readonly memory: Store.Store["Service"]
+  readonly memory: MemoryStore
   readonly log: FileLog
   readonly now: () => number
 }
@@ -137,18 +166,37 @@ const isRunning = (pid: number): boolean => {
 }
 
 // Everything in the file is valid now, and nothing of it is served before its function has checked it.
-const keep = ({ log, path }: Opened, entry: Kept): CacheEntry.CacheEntry => {
-  const kept = new CacheEntry.CacheEntry({ ...entry, position: log.position() })
+const keep = ({ path }: Opened, entry: Kept, position: number): CacheEntry.CacheEntry => {
+  const kept = new CacheEntry.CacheEntry({ ...entry, position })
   kept.unchecked = whereIs(path, entry.key)
   return kept
 }
 
-const keepAll = (opened: Opened, entries: Iterable<Kept>) =>
-  Effect.forEach(
-    entries,
-    (entry) => entry.expiresAt > opened.now() ? opened.memory.set(keep(opened, entry)) : Effect.void,
-    { discard: true }
-  )
+const keepAll = (opened: Opened, entries: Iterable<Kept>): void => {
+  const now = opened.now()
+  for (const entry of entries) if (entry.expiresAt > now) opened.memory.set(keep(opened, entry, opened.log.position()))
+}
+
+// What a store in memory does in one step, this one does, too; what is to be kept has to be written besides.
+const storeOf = (
+  memory: MemoryStore,
+  { clear, remove, set }: Pick<Store.Store["Service"], "set" | "remove" | "clear">
+): Store.Store["Service"] =>
+  Store.Store.of({
+    // `get` finds the same as `peek`, but who peeks does not check what was found.
+    remote: true,
+    peek: memory.peek,
+    get: (key) => Effect.sync(() => memory.peek(key)),
+    entries: Stream.suspend(() => Stream.fromIterable(memory.entries())),
+    onRemoval: (listener) =>
+      Effect.acquireRelease(
+        Effect.sync(() => memory.listeners.add(listener)),
+        () => Effect.sync(() => memory.listeners.delete(listener))
+      ),
+    set,
+    remove,
+    clear
+  })
 
 const read = Effect.fnUntraced(function*(opened: Opened) {
   const { files, log, memory, now, path } = opened
@@ -162,10 +210,14 @@ const read = Effect.fnUntraced(function*(opened: Opened) {
   })
   const found = yield* settled
   let { disk } = found
-  yield* keepAll(opened, found.entries)
+  keepAll(opened, found.entries)
 
   return {
-    store: Store.Store.of({ ...memory, remote: true }),
+    store: storeOf(memory, {
+      set: (entry) => Effect.sync(() => memory.set(entry)),
+      remove: (key) => Effect.sync(() => memory.remove(key)),
+      clear: Effect.sync(memory.clear)
+    }),
     log: Broadcaster.Broadcaster.of({
       append: () =>
         Effect.fail(logError(
@@ -181,9 +233,9 @@ const read = Effect.fnUntraced(function*(opened: Opened) {
       const changed = yield* settled
       disk = changed.disk
       const { position } = log.record([])
+      memory.clear()
+      keepAll(opened, changed.entries)
       log.tell({ _tag: "Record", tags: [], position })
-      yield* memory.clear
-      yield* keepAll(opened, changed.entries)
     })
   }
 })
@@ -195,12 +247,10 @@ const write = Effect.fnUntraced(function*(opened: Opened, lock: Lock, foldEvery:
   const aside = setAside(files, path)
   const found = yield* load(files, path, now(), aside)
   let { disk } = found
-  yield* keepAll(opened, found.entries)
-  // Those that were made what they are by people: what cannot be used of them is not lost.
-  let edits = new Set(found.entries.flatMap(({ edited, key }) => edited ? [key] : []))
+  keepAll(opened, found.entries)
   const journal = makeJournalFile(files, journalOf(path), writing, lock.permit, () => disk.digest, found.journal)
   const alone = Semaphore.makeUnsafe(1)
-  if (!found.belongs) yield* journal.enqueueUnsafe({ base: disk.digest })
+  if (found.edit !== undefined) yield* journal.enqueueUnsafe({ edit: found.edit }, { flush: true })
 
   const append = (tags: ReadonlyArray<string>): Effect.Effect<number, CacheError.CacheError> =>
     Effect.suspend(() => {
@@ -209,38 +259,48 @@ const write = Effect.fnUntraced(function*(opened: Opened, lock: Lock, foldEvery:
       return Effect.as(journal.enqueueUnsafe({ invalidate: record.tags }, { flush: true, onWritten }), record.position)
     })
 
+  // Memory and journal change in one step, so that the journal has the same order.
   const set = (entry: CacheEntry.CacheEntry): Effect.Effect<Store.SetResult, CacheError.CacheError> =>
-    Effect.flatMap(memory.set(entry), (result) => {
-      // Whatever took its place meanwhile has a line of its own, and what was invalidated meanwhile must have none.
-      if (result !== "stored" || memory.peek(entry.key) !== entry || !log.isValid(entry)) return Effect.succeed(result)
+    Effect.suspend(() => {
+      const result = memory.set(entry)
+      // The journal says that it was invalidated, and must not say after that that it was stored.
+      if (result !== "stored" || !log.isValid(entry)) return Effect.succeed(result)
       return Effect.as(journal.enqueueUnsafe({ set: entry }), result)
     })
 
-  const remove = Effect.fnUntraced(function*(key: string) {
-    if (memory.peek(key)?.unchecked !== undefined && edits.delete(key)) {
-      const { bytes, disk: found } = yield* readDisk(files, path, now())
-      yield* Effect.logWarning(`${yield* aside(bytes, found.digest)} is ${path} as it was edited`)
-    }
-    yield* removeUnsafe(key)
-  })
-
-  // What is set between the two has its line after this one.
-  const removeUnsafe = (key: string) =>
+  const remove = (key: string) =>
     Effect.suspend(() => {
-      const written = journal.enqueueUnsafe({ remove: key })
-      return Effect.andThen(memory.remove(key), Effect.asVoid(written))
+      const entry = memory.peek(key)
+      // It cannot be used as it is. Who has written it shall find it again.
+      const keeping = entry?.unchecked !== undefined && log.isValid(entry) ? keepAside : Effect.void
+      return Effect.andThen(
+        keeping,
+        Effect.suspend(() => {
+          memory.remove(key)
+          return Effect.asVoid(journal.enqueueUnsafe({ remove: key }))
+        })
+      )
     })
 
+  const keepAside = Effect.gen(function*() {
+    const { bytes, disk: found } = yield* readDisk(files, path, now())
+    yield* Effect.logWarning(`${yield* aside(bytes, found.digest)} is ${path} as it was found`)
+  })
+
   const clear = Effect.suspend(() => {
-    const written = journal.enqueueUnsafe({ clear: true })
-    return Effect.andThen(memory.clear, Effect.asVoid(written))
+    memory.clear()
+    return Effect.asVoid(journal.enqueueUnsafe({ clear: true }))
   })
 
   // What people have made of the file. An entry that they changed is data that changed: it ends what was computed from it.
   const pull = Effect.gen(function*() {
     if ((yield* files.version(path)) === disk.version) return
     const { bytes, disk: changed, document } = yield* readDisk(files, path, now())
-    if (changed.version === undefined) return
+    if (changed.version === undefined) {
+      // Whoever removes the file, or is about to write another, leaves the results as they are.
+      disk = { ...changed, entries: disk.entries }
+      return
+    }
     if (document.broken !== undefined) {
       const problem =
         `it was edited and is not JSON any more: ${document.broken}. Until that is mended it is not written`
@@ -251,26 +311,33 @@ const write = Effect.fnUntraced(function*(opened: Opened, lock: Lock, foldEvery:
       const base = disk.entries.get(entry.key)
       return base === undefined || sealOf(base) !== sealOf(entry)
     })
-    edits = new Set(edited.map(({ key }) => key))
     const gone = Array.from(disk.entries.keys()).filter((key) => !changed.entries.has(key))
-    disk = changed
+    if (edited.length + gone.length === 0) {
+      disk = changed
+      if (journal.size() > 0) yield* journal.enqueueUnsafe({ base: disk.digest })
+      return
+    }
     const tags = [...gone, ...edited.map(({ key }) => key)].map(tagOfKey)
-    for (let from = 0; from < tags.length; from += maxTags) yield* append(tags.slice(from, from + maxTags))
-    yield* Effect.forEach(gone, removeUnsafe, { concurrency: "unbounded", discard: true })
-    yield* Effect.forEach(edited, (entry) => set(keep(opened, entry)), { concurrency: "unbounded", discard: true })
-    if (journal.size() > 0) yield* journal.enqueueUnsafe({ base: disk.digest })
-    if (tags.length === 0) return
+    const record = log.record(tags)
+    // Before anyone hears of the record, so that nobody computes what was edited.
+    const onWritten = () => {
+      disk = changed
+      for (const key of gone) memory.remove(key)
+      for (const entry of edited) memory.set(keep(opened, entry, record.position))
+      log.tell({ _tag: "Record", ...record })
+    }
+    const edit = { base: changed.digest, tags, set: edited, gone }
+    yield* journal.enqueueUnsafe({ edit }, { flush: true, onWritten })
     yield* Effect.logInfo(`${path} was edited: ${edited.length} entries are new or changed, ${gone.length} are gone`)
   })
 
   const foldOnce = Effect.gen(function*() {
     yield* pull
-    if (journal.size() === 0) return true
     // The mark first: what is stored after it stays in the journal, whether it is in the file or not.
     const marked = journal.markUnsafe()
-    const entries = yield* Stream.runCollect(memory.entries)
+    const kept = memory.entries().filter(log.isValid)
     const through = yield* marked
-    const kept = entries.filter(log.isValid)
+    if (through === 0) return true
     const temporary = `${path}.tmp`
     const written = yield* files.write(temporary, renderDocument(kept))
     const version = yield* files.version(temporary)
@@ -284,9 +351,10 @@ const write = Effect.fnUntraced(function*(opened: Opened, lock: Lock, foldEvery:
   })
 
   // Who saves the file while it is being written is served first. Who does so again and again waits for the next time.
-  const fold = alone.withPermit(Effect.gen(function*() {
+  // Neither is left halfway: what is on the disk and what is known of it would be two things.
+  const fold = alone.withPermit(Effect.uninterruptible(Effect.gen(function*() {
     for (let tries = 0; tries < 3; tries++) if (yield* foldOnce) return
-  }))
+  })))
 
   // Bytes written stay in proportion to bytes kept: the file is written anew when there is much to add to it, or when there
   // is enough and nothing more comes.
@@ -301,7 +369,7 @@ const write = Effect.fnUntraced(function*(opened: Opened, lock: Lock, foldEvery:
   })
 
   yield* Effect.addFinalizer((exit) =>
-    reported(path, Effect.andThen(journal.flush, fold)).pipe(
+    reported(path, fold).pipe(
       Effect.andThen(journal.close),
       Effect.andThen(Scope.close(writing, exit))
     )
@@ -309,9 +377,7 @@ const write = Effect.fnUntraced(function*(opened: Opened, lock: Lock, foldEvery:
   yield* Effect.forkScoped(Effect.repeat(foldWhenWorthIt, Schedule.spaced(foldEvery)))
 
   return {
-    store: Store.Store.of({
-      ...memory,
-      remote: true,
+    store: storeOf(memory, {
       set: (entry) => inStore("set", set(entry)),
       remove: (key) => inStore("remove", remove(key)),
       clear: inStore("clear", clear)
@@ -322,12 +388,9 @@ const write = Effect.fnUntraced(function*(opened: Opened, lock: Lock, foldEvery:
       follow: log.follow
     }),
     fold,
-    pull: alone.withPermit(pull)
+    pull: alone.withPermit(Effect.uninterruptible(pull))
   }
 })
-
-// Tags of one record.
-const maxTags = 500
 
 // In bytes. Up to this size writing a file anew costs next to nothing.
 const smallFile = 8192
@@ -383,6 +446,40 @@ const watch = Effect.fnUntraced(function*(
  * Fails with a `CacheError` of reason `FileError`: when another process writes to the file, which the message names; for a file
  * that is something else, of a newer version, or cannot be read, which is left as it is. Of reason `DefinitionError` for
  * options as `Store.layerMemory` does.
+ *
+ * **Example** (Computed once, also over restarts)
+ *
+ * ```ts import.meta.vitest
+ * import { NodeServices } from "@effect/platform-node"
+ * import { Effect, FileSystem, Layer, Schema } from "effect"
+ * import { Cached, DependencyGraph, ResultCache } from "effect-cached"
+ * import * as JsonFileStore from "effect-cached/JsonFileStore"
+ *
+ * let executions = 0
+ * const oneRun = (path: string) =>
+ *   Effect.gen(function*() {
+ *     const square = yield* Cached.make(
+ *       "square",
+ *       { input: { n: Schema.Int }, success: Schema.Int },
+ *       ({ n }) => Effect.sync(() => {
+ *         executions++
+ *         return n * n
+ *       })
+ *     )
+ *     return yield* square({ n: 12 })
+ *   }).pipe(Effect.provide(
+ *     ResultCache.layer().pipe(Layer.provide([JsonFileStore.layer({ path }), DependencyGraph.layer()])),
+ *     { local: true }
+ *   ))
+ *
+ * const program = Effect.gen(function*() {
+ *   const fs = yield* FileSystem.FileSystem
+ *   const path = `${yield* fs.makeTempDirectoryScoped()}/results.json`
+ *   return [yield* oneRun(path), yield* oneRun(path), executions]
+ * }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+ *
+ * await Effect.runPromise(program) // => [144, 144, 1]
+ * ```
  *
  * @category layers
  * @since 0.1.0

@@ -11,7 +11,6 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as FiberSet from "effect/FiberSet"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
@@ -194,8 +193,6 @@ export const make = Effect.fnUntraced(function*(
   yield* follow(log, graph, tell)
   const forget = makeForget(log, graph, scope, tell)
   const flights = new Map<string, Flight>()
-  const storing = yield* FiberSet.make<Result.Result<Store.SetResult, CacheError.CacheError>>()
-  yield* Effect.addFinalizer(() => FiberSet.awaitEmpty(storing))
   const discarded = new WeakSet<CacheEntry.CacheEntry>()
 
   const peek = (key: string, fingerprint: string): CacheEntry.CacheEntry | undefined => {
@@ -385,10 +382,10 @@ export const make = Effect.fnUntraced(function*(
     if (flights.get(request.key) !== flight) return reject("superseded", undefined)
     if (!graph.isValid(entry)) return reject("invalidated", undefined)
     if (expiresAt <= createdAt) return reject("no-lifetime", undefined)
-    const set = guarded(key, "set", () => store.set(entry))
-    // A store outside this process is not waited for, but is told to the end, also when the cache closes meanwhile. The flight
-    // stays until it has answered, for those who come.
-    const telling = store.remote ? yield* FiberSet.run(storing, set) : undefined
+    const limit = request.durable === true ? Math.max(storeTimeout, durableTimeout) : storeTimeout
+    const set = guarded(key, "set", () => store.set(entry), limit)
+    // A store outside this process is told first and not waited for. The flight stays until it has answered, for those who come.
+    const telling = store.remote ? yield* Effect.forkChild(set, { startImmediately: true }) : undefined
     if (telling !== undefined) flight.land(settled(flight, computed, { entry }))
     const result = yield* telling === undefined ? set : Fiber.join(telling)
     if (Result.isFailure(result)) return finish(flight, settled(flight, computed, { entry, error: result.failure }))
@@ -422,8 +419,18 @@ export const make = Effect.fnUntraced(function*(
           entry.unchecked = undefined
           return Effect.succeed(entry)
         }
-        const confirmed = new CacheEntry.CacheEntry({ ...entry, body, fingerprint })
-        return Effect.as(guarded(entry.key, "set", () => store.set(confirmed)), confirmed)
+        const { createdAt, expiresAt, head, key, position, tags } = entry
+        const confirmed = new CacheEntry.CacheEntry({
+          key,
+          fingerprint,
+          body,
+          head,
+          tags,
+          position,
+          createdAt,
+          expiresAt
+        })
+        return Effect.as(guarded(key, "set", () => store.set(confirmed)), confirmed)
       }
     })
   }
@@ -432,14 +439,12 @@ export const make = Effect.fnUntraced(function*(
   const guarded = <A>(
     key: string,
     operation: CacheError.StoreError["operation"],
-    run: () => Effect.Effect<A, CacheError.CacheError>
+    run: () => Effect.Effect<A, CacheError.CacheError>,
+    limit: number = storeTimeout
   ): Effect.Effect<Result.Result<A, CacheError.CacheError>> => {
     const effect = Effect.suspend(run)
     const limited = store.remote
-      ? Effect.timeoutOrElse(traced(`effect-cached.${operation}`, key, effect), {
-        duration: storeTimeout,
-        orElse: () => Effect.fail(timeoutError(`Store.${operation}`, storeTimeout))
-      })
+      ? withinLimit(operation, traced(`effect-cached.${operation}`, key, effect), limit)
       : effect
     return Effect.catchCause(Effect.map(limited, Result.succeed<A>), (cause) =>
       Effect.sync(() => {
@@ -485,6 +490,24 @@ export const make = Effect.fnUntraced(function*(
     forget,
     now
   })
+})
+
+// How long, in milliseconds, who asks for a stored result waits at least, where others would go on without.
+const durableTimeout = 60_000
+
+// Begins at once, and sets no timer for what is done at once.
+const withinLimit = Effect.fnUntraced(function*<A>(
+  operation: CacheError.StoreError["operation"],
+  effect: Effect.Effect<A, CacheError.CacheError>,
+  limit: number
+) {
+  const fiber = yield* Effect.forkChild(effect, { startImmediately: true })
+  // The timer of a thread that was busy fires before the answer is seen that came long ago.
+  const late = Effect.flatMap(Effect.yieldNow, () =>
+    fiber.pollUnsafe() ??
+      Effect.andThen(Fiber.interrupt(fiber), Effect.fail(timeoutError(`Store.${operation}`, limit))))
+  return yield* fiber.pollUnsafe() ??
+    Effect.timeoutOrElse(Fiber.join(fiber), { duration: limit, orElse: () => late })
 })
 
 // A computation starts on the stack of its caller, and resumes who waits for it on its own. A long chain of keys that ask for

@@ -3,18 +3,15 @@
  *
  * @since 0.1.0
  */
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { LRUCache } from "lru-cache"
-import * as CacheEntry from "./CacheEntry.ts"
+import type * as CacheEntry from "./CacheEntry.ts"
 import type * as CacheError from "./CacheError.ts"
-import { millis, size } from "./internal/settings.ts"
+import { makeMemoryStore } from "./internal/memoryStore.ts"
 
 /**
  * What became of an entry that was to be stored: it is kept, or an entry of a later position is kept in its place, or it
@@ -129,117 +126,24 @@ export interface MemoryOptions {
  * @category constructors
  * @since 0.1.0
  */
-export const makeMemory = Effect.fnUntraced(function*(
+export const makeMemory = (
   options?: MemoryOptions
-): Effect.fn.Return<Store["Service"], CacheError.CacheError, Scope.Scope> {
-  const max = options?.maxEntries === Infinity
-    ? 0 // as lru-cache says it
-    : yield* size("Store.maxEntries", options?.maxEntries ?? 100_000, maxMapSize)
-  const maxBytes = yield* size("Store.maxBytes", options?.maxBytes ?? 64 * 1024 * 1024)
-  const sweepEvery = yield* millis("Store.sweepEvery", options?.sweepEvery ?? "1 minute")
-  const clock = yield* Clock.Clock
-  const listeners = new Set<(removal: Removal) => void>()
-  const tell = (key: string, cause: Removal["cause"]) => {
-    for (const listener of listeners) listener({ key, cause })
-  }
-
-  // lru-cache decides what to evict. Expiry is by `Clock`, so its own timers stay off.
-  const entries = new LRUCache<string, CacheEntry.CacheEntry>({
-    max,
-    maxSize: maxBytes,
-    sizeCalculation: CacheEntry.size,
-    dispose: (_, key, reason) => {
-      if (reason === "evict") tell(key, "evicted")
-    }
-  })
-
-  const schedule = yield* makeSweeper(clock, sweepEvery, (now) => {
-    let earliest = Infinity
-    for (const [key, entry] of entries.entries()) {
-      if (entry.expiresAt > now) earliest = Math.min(earliest, entry.expiresAt)
-      else {
-        entries.delete(key)
-        tell(key, "expired")
-      }
-    }
-    return earliest
-  })
-
-  return Store.of({
-    remote: false,
-    peek: (key) => entries.get(key, getOptions),
-    get: (key) => Effect.sync(() => entries.get(key)),
-    set: (entry) =>
-      Effect.sync(() => {
-        const present = entries.peek(entry.key)
-        if (present !== undefined && supersedes(present, entry, clock.currentTimeMillisUnsafe())) return "superseded"
-        if (CacheEntry.size(entry) > maxBytes) {
-          entries.delete(entry.key)
-          return "too-large"
-        }
-        entries.set(entry.key, entry)
-        schedule(entry.expiresAt)
-        return "stored"
-      }),
-    remove: (key) => Effect.sync(() => void entries.delete(key)),
-    entries: Stream.suspend(() => {
-      const now = clock.currentTimeMillisUnsafe()
-      return Stream.fromIterable(Array.from(entries.values()).filter((entry) => entry.expiresAt > now))
-    }),
-    clear: Effect.sync(() => entries.clear()),
-    onRemoval: (listener) =>
-      Effect.acquireRelease(
-        Effect.sync(() => listeners.add(listener)),
-        () => Effect.sync(() => listeners.delete(listener))
-      )
-  })
-})
-
-// The most that a Map holds.
-const maxMapSize = 2 ** 24
-
-// One object for all look-ups, in place of one that lru-cache makes for each.
-const getOptions = {}
-
-// Of two entries of one position the newer one counts, as long as it can be used.
-const supersedes = (present: CacheEntry.Stored, entry: CacheEntry.Stored, now: number): boolean =>
-  present.position > entry.position || (
-    present.position === entry.position && present.createdAt > entry.createdAt &&
-    present.expiresAt > now && present.fingerprint === entry.fingerprint
-  )
-
-// Sweeps soon after the earliest expiry, and at most once in `every` milliseconds: no entry, no timer. `sweep` returns the
-// earliest expiry that is left.
-const makeSweeper = Effect.fnUntraced(function*(
-  clock: Clock.Clock,
-  every: number,
-  sweep: (now: number) => number
-) {
-  const scope = yield* Effect.scope
-  const context = yield* Effect.context()
-  let planned = Infinity
-  let sleeper: Fiber.Fiber<void> | undefined
-
-  const schedule = (earliest: number): void => {
-    const at = Math.max(earliest, clock.currentTimeMillisUnsafe() + every)
-    if (at >= planned) return
-    planned = at
-    sleeper?.interruptUnsafe()
-    sleeper = Fiber.runIn(Effect.runForkWith(context)(wake(at)), scope)
-  }
-
-  const wake = (at: number): Effect.Effect<void> =>
-    Effect.andThen(
-      Effect.sleep(at - clock.currentTimeMillisUnsafe()),
-      Effect.sync(() => {
-        planned = Infinity
-        sleeper = undefined
-        schedule(sweep(clock.currentTimeMillisUnsafe()))
-      })
-    )
-
-  return schedule
-})
+): Effect.Effect<Store["Service"], CacheError.CacheError, Scope.Scope> =>
+  Effect.map(makeMemoryStore(options), (memory) =>
+    Store.of({
+      remote: false,
+      peek: memory.peek,
+      get: (key) => Effect.sync(() => memory.peek(key)),
+      set: (entry) => Effect.sync(() => memory.set(entry)),
+      remove: (key) => Effect.sync(() => memory.remove(key)),
+      entries: Stream.suspend(() => Stream.fromIterable(memory.entries())),
+      clear: Effect.sync(memory.clear),
+      onRemoval: (listener) =>
+        Effect.acquireRelease(
+          Effect.sync(() => memory.listeners.add(listener)),
+          () => Effect.sync(() => memory.listeners.delete(listener))
+        )
+    }))
 
 /**
  * A store that keeps entries as live values in this process. Options and errors as for {@link makeMemory}.

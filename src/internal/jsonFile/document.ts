@@ -3,6 +3,7 @@
  */
 import * as Result from "effect/Result"
 import {
+  isMoved,
   type Kept,
   type Loaded,
   type Place,
@@ -140,7 +141,7 @@ const checkVersion = (
 ): Result.Result<void, Refusal> => {
   const foreign = (message: string) => Result.fail<Refusal>({ problem: "foreign", message })
   if (version === undefined) {
-    const found = outline === undefined ? `; ${whereMalformed(text, text, 0)}` : ", found none"
+    const found = outline === undefined ? `; ${whereMalformed(makeLines(text), text, 0)}` : ", found none"
     return foreign(`expected an object that starts with "${mark}": ${formatVersion}${found}`)
   }
   const number = parsed(version)
@@ -157,22 +158,33 @@ const read = (text: string, { pieces, strangers }: Outline, now: number, isBroke
   const entries = new Map<string, Loaded>()
   const twice = new Set<string>()
   const problems: Array<Problem> = []
-  const report = (index: number, path: ReadonlyArray<string>, message: string) =>
+  const report = (index: number, path: ReadonlyArray<string>, message: string): void => {
     problems.push({ path, line: lineOf(index).line, message })
+  }
 
   for (const { index, message, path } of strangers) report(index, path, message)
   let broken = isBroken
   for (const piece of pieces) {
     const { from, index, key, name, text: json } = piece
+    if (name === undefined) {
+      report(index, [key], "expected the entry below the name of its function, which cannot be read")
+      continue
+    }
     const value = parsed(json)
     if (value === undefined) {
       broken = true
-      report(index, [name, key], `expected an entry in JSON; ${whereMalformed(text, json, from)}`)
+      // Asked in order: going back for each entry would take long in a large file.
+      const { line } = lineOf(index)
+      const message = `expected an entry in JSON; ${whereMalformed(lineOf, json, from)}`
+      problems.push({ path: [name, key], line, message })
       continue
     }
-    Result.match(Result.flatMap(readEntry(piece, value, now), (entry) => checkFields(entry, json)), {
+    Result.match(Result.flatMap(readEntry({ name, key }, value, now), (entry) => checkFields(entry, json)), {
       onFailure: ({ field, message }) => report(index, field === undefined ? [name, key] : [name, key, field], message),
       onSuccess: (entry) => {
+        if (isBroken && isMoved(value, entry.key)) {
+          return report(index, [name, key], "expected the entry at its own place, found it where another one should be")
+        }
         const other = entries.get(entry.key)
         if (other === undefined) return void entries.set(entry.key, entry)
         if (sealOf(other) === sealOf(entry)) return
@@ -185,7 +197,7 @@ const read = (text: string, { pieces, strangers }: Outline, now: number, isBroke
   return {
     entries: Array.from(entries.values()),
     problems,
-    broken: broken ? whereMalformed(text, text, 0) : undefined
+    broken: broken ? whereMalformed(lineOf, text, 0) : undefined
   }
 }
 
@@ -207,9 +219,9 @@ const checkFields = (entry: Loaded, json: string): Result.Result<Loaded, Unusabl
 }
 
 // Where a part of a text that starts at `from` is not JSON.
-const whereMalformed = (text: string, part: string, from: number): string => {
+const whereMalformed = (lineOf: ReturnType<typeof makeLines>, part: string, from: number): string => {
   const malformed = malformedAt(part)
   if (malformed === undefined) return "all of it is JSON"
-  const { column, line } = makeLines(text)(from + malformed.index)
+  const { column, line } = lineOf(from + malformed.index)
   return `line ${line}, column ${column}: ${malformed.message}`
 }

@@ -100,13 +100,23 @@ const timeText = (millis: number): string =>
     ? `"${DateTime.formatIso(DateTime.makeUnsafe(millis))}"`
     : JSON.stringify(millis)
 
-// Changes with everything that is served or that decides for how long. Made from the content, not from how it is written.
+/**
+ * Changes with everything that is served or that decides for how long. Made from the content, not from how it is written.
+ * The first four digits are of the key alone.
+ */
 export const sealOf = ({ body, expiresAt, fingerprint, head, key, tags }: Kept): string => {
   const text = textOf(body)
   const headers = head === undefined ? [] : [String(head.status), ...Object.entries(head.headers).flat()]
   const content = text === undefined ? ["base64", Base64.encode(body)] : ["text", text]
-  return checksum([key, ...content, String(headers.length), ...headers, String(expiresAt), fingerprint, ...tags])
+  const parts = [...content, String(headers.length), ...headers, String(expiresAt), fingerprint, ...tags]
+  return keySeal(key) + checksum([key, ...parts])
 }
+
+const keySeal = (key: string): string => checksum([key]).slice(0, 4)
+
+/** Whether an entry was written under another key than that under which it was found. */
+export const isMoved = (json: unknown, key: string): boolean =>
+  isRecord(json) && typeof json["seal"] === "string" && !json["seal"].startsWith(keySeal(key))
 
 /** Why an entry cannot be used: in which of its fields, if in one. */
 export interface Unusable {
@@ -162,6 +172,7 @@ const unusable = (field: string | undefined, expected: string, found: unknown): 
   Result.fail({ field, message: `${expected}, found ${shown(found)}` })
 
 const shown = (value: unknown): string => {
+  if (value === undefined) return "none"
   if (Array.isArray(value)) return "a list"
   if (typeof value === "object" && value !== null) return "an object"
   const text = JSON.stringify(value)

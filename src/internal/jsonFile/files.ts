@@ -73,9 +73,12 @@ export const makeFiles = (fs: FileSystem.FileSystem, makeHash: () => Hash) => {
       hash.update(bytes)
       return hash.digest()
     },
-    /** Gives a file the name of another, in one step. */
+    /** Gives a file the name of another, and its mode, in one step. */
     replace: (from: string, to: string): Effect.Effect<void, CacheError.CacheError> =>
-      Effect.andThen(Effect.mapError(fs.rename(from, to), unwritable(to)), settleFolder(to)),
+      Effect.ignore(Effect.flatMap(fs.stat(to), ({ mode }) => fs.chmod(from, mode & 0o777))).pipe(
+        Effect.andThen(Effect.mapError(fs.rename(from, to), unwritable(to))),
+        Effect.andThen(settleFolder(to))
+      ),
     remove: (path: string): Effect.Effect<void, CacheError.CacheError> =>
       Effect.mapError(fs.remove(path, { force: true }), unwritable(path)),
     makeFolder: (path: string): Effect.Effect<void, CacheError.CacheError> =>

@@ -14,6 +14,8 @@ import { parsed } from "./jsonText.ts"
  * - `remove`: the entry of a key was removed.
  * - `invalidate`: every entry stored earlier that carries a tag at or below one of these ended; all entries for none.
  * - `clear`: the store was emptied.
+ * - `edit`: someone else changed the file, which has this digest now: these entries were set and those are gone, which ended what
+ *   carries these tags. One record, so that a part of it is never taken for the whole.
  * - `fold`: the file of this digest holds what the lines before number `through` say, counted from 0.
  */
 export type JournalRecord =
@@ -22,11 +24,26 @@ export type JournalRecord =
   | { readonly remove: string }
   | { readonly invalidate: ReadonlyArray<string> }
   | { readonly clear: true }
+  | { readonly edit: Edit }
   | { readonly fold: { readonly file: string; readonly through: number } }
+
+/** What someone else has made of the file. */
+export interface Edit {
+  readonly base: string
+  readonly tags: ReadonlyArray<string>
+  readonly set: ReadonlyArray<Kept>
+  readonly gone: ReadonlyArray<string>
+}
 
 /** The line of a record, with its end. */
 export const journalLine = (record: JournalRecord): string => {
-  const json = JSON.stringify("set" in record ? { set: written(record.set) } : record)
+  const json = JSON.stringify(
+    "set" in record
+      ? { set: written(record.set) }
+      : "edit" in record
+      ? { edit: { ...record.edit, set: record.edit.set.map(written) } }
+      : record
+  )
   return `${checksum([json])} ${json}\n`
 }
 
@@ -85,21 +102,33 @@ const recordOf = (line: Uint8Array): JournalRecord | undefined => {
   const text = decoder.decode(line)
   const json = text.slice(text.indexOf(" ") + 1)
   if (text !== `${checksum([json])} ${json}`) return undefined
-  const record = parsed(json) as Written | undefined
-  return record === undefined ? undefined : "set" in record ? setOf(record.set) : record
+  const record = parsed(json)
+  if (typeof record !== "object" || record === null || !kinds.some((kind) => kind in record)) return undefined
+  const written = record as Written
+  if ("set" in written) {
+    const set = setOf(written.set)
+    return set === undefined ? undefined : { set }
+  }
+  if (!("edit" in written)) return written
+  const set = written.edit.set.flatMap((entry) => setOf(entry) ?? [])
+  return set.length < written.edit.set.length ? undefined : { edit: { ...written.edit, set } }
 }
 
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true })
+const kinds = ["base", "set", "remove", "invalidate", "clear", "edit", "fold"]
 
 // The checksum tells that a line is as this library wrote it.
 type Written =
-  | Exclude<JournalRecord, { readonly set: Kept }>
-  | { readonly set: Partial<Kept> & Omit<Kept, "body" | "head" | "expiresAt"> & { readonly base64?: string } }
+  | Exclude<JournalRecord, { readonly set: Kept } | { readonly edit: Edit }>
+  | { readonly set: WrittenEntry }
+  | { readonly edit: Omit<Edit, "set"> & { readonly set: ReadonlyArray<WrittenEntry> } }
 
-const setOf = (set: Extract<Written, { readonly set: unknown }>["set"]): JournalRecord | undefined => {
+type WrittenEntry = Partial<Kept> & Omit<Kept, "body" | "head" | "expiresAt"> & { readonly base64?: string }
+
+const setOf = (set: WrittenEntry): Kept | undefined => {
   const { base64, body = base64 === undefined ? undefined : Result.getOrUndefined(Base64.decode(base64)) } = set
   const { createdAt, expiresAt = Infinity, fingerprint, head, key, tags } = set
-  return body === undefined ? undefined : { set: { key, fingerprint, body, head, tags, createdAt, expiresAt } }
+  return body === undefined ? undefined : { key, fingerprint, body, head, tags, createdAt, expiresAt }
 }
 
 /** The entries after everything that a journal says. */
@@ -139,6 +168,12 @@ export const replay = (base: Iterable<Loaded>, fileDigest: string, records: Read
     else if ("remove" in record) stored.delete(record.remove)
     else if ("clear" in record) stored.clear()
     else if ("invalidate" in record) marks.apply({ tags: record.invalidate, position })
+    else if ("edit" in record) {
+      const { gone, set, tags } = record.edit
+      if (tags.length > 0) marks.apply({ tags, position })
+      for (const key of gone) stored.delete(key)
+      for (const entry of set) stored.set(entry.key, { entry: { ...entry, edited: false }, position })
+    }
   }
 
   const entries = new Map<string, Loaded>()
@@ -163,6 +198,7 @@ const startOf = (fileDigest: string, records: ReadonlyArray<Numbered>) => {
   let from = 0
   for (const { record } of records) {
     if ("base" in record) belongs = record.base === fileDigest
+    else if ("edit" in record) belongs = record.edit.base === fileDigest
     else if ("fold" in record && record.fold.file === fileDigest) {
       belongs = true
       from = record.fold.through

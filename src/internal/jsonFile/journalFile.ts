@@ -46,6 +46,7 @@ export const makeJournalFile = (
   base: () => string,
   found: { readonly lines: number; readonly size: number } | undefined
 ) => {
+  const closedError = fileError(path, "unwritable", "the store is closed: its layer was released")
   const alone = Semaphore.makeUnsafe(1)
   const temporary = `${path}.tmp`
   let queue: Array<Item> = []
@@ -125,7 +126,7 @@ export const makeJournalFile = (
     record: JournalRecord | undefined,
     { flush = false, onWritten = nothing }: Options = {}
   ): Effect.Effect<number, CacheError.CacheError> => {
-    if (closed) return Effect.fail(fileError(path, "unwritable", "the store is closed: its layer was released"))
+    if (closed) return Effect.fail(closedError)
     const deferred = Deferred.makeUnsafe<number, CacheError.CacheError>()
     queue.push({
       line: record === undefined ? undefined : journalLine(record),
@@ -151,10 +152,10 @@ export const makeJournalFile = (
         const texts = [journalLine({ base: digest }), ...kept]
         const written = yield* files.write(temporary, texts)
         yield* files.replace(temporary, path)
-        yield* close
-        open = yield* openToAppend
+        // Opened again by whoever writes next.
         lines = texts.length
         size = written.size
+        yield* close
       }
       torn = false
       tail = []
@@ -172,10 +173,11 @@ export const makeJournalFile = (
     markUnsafe: () => enqueueUnsafe(undefined),
     /** Drops all lines before the last mark: they are in the file, which has this digest now. */
     cut: (digest: string) => alone.withPermit(Effect.uninterruptible(cut(digest))),
-    /** Writes what is still waiting. */
-    flush: Effect.suspend(() => drain),
     close: Effect.suspend(() => {
       closed = true
+      const left = queue
+      queue = []
+      for (const { deferred } of left) Deferred.doneUnsafe(deferred, Effect.fail(closedError))
       return alone.withPermit(close)
     })
   }

@@ -2,11 +2,13 @@
  * Finds the entries of a file that is not JSON any more: cut off, with the marks of a merge conflict, with a comma too few.
  * Each is found by how its lines are indented, so that what is wrong with one does not spoil the others.
  */
-import type { Place } from "./entryText.ts"
 import { endOfString, parsed } from "./jsonText.ts"
 
 /** The text of one entry, not looked into. */
-export interface Piece extends Place {
+export interface Piece {
+  /** The name of its function, `undefined` where it cannot be read. */
+  readonly name: string | undefined
+  readonly key: string
   /** Where its key starts. */
   readonly index: number
   /** Where its text starts. */
@@ -33,10 +35,10 @@ export const piecesByLayout = (text: string): ReadonlyArray<Piece> => {
     const line = text.slice(index, next).trimEnd()
     const aFunction = memberOf(line, functionMargin)
     const entry = memberOf(line, entryMargin)
-    if (aFunction !== undefined) {
+    if (isOutside(line, entryMargin)) {
       close(index)
-      name = aFunction.name
-    } else if (entry !== undefined && name !== undefined) {
+      name = aFunction !== undefined && line.endsWith("{") ? aFunction.name : undefined
+    } else if (entry !== undefined) {
       close(index)
       open = { name, key: entry.name, index: index + entryMargin.length, from: index + entry.from }
       if (parsed(withoutComma(line.slice(entry.from))) !== undefined) close(next)
@@ -45,6 +47,10 @@ export const piecesByLayout = (text: string): ReadonlyArray<Piece> => {
   close(text.length)
   return pieces
 }
+
+// Whether a line starts or ends a function, even where it cannot be read. What follows is no entry of the function before.
+const isOutside = (line: string, entryMargin: string): boolean =>
+  !line.startsWith(entryMargin) && /^\s*\},?$|^(?!\s*\/\/).*:\s*\{$/.test(line)
 
 const withoutComma = (text: string): string => {
   const trimmed = text.trimEnd()

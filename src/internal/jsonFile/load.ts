@@ -9,7 +9,7 @@ import { functionTag, keyTag } from "../tagText.ts"
 import { type Document, parseDocument } from "./document.ts"
 import { type Kept, type Loaded, placeOf } from "./entryText.ts"
 import type { Files, Version } from "./files.ts"
-import { readJournal, replay } from "./journal.ts"
+import { type Edit, readJournal, replay } from "./journal.ts"
 
 /** What a file holds, and how to tell whether it is still the same file. */
 export interface Disk {
@@ -28,6 +28,8 @@ export interface Found {
   readonly journal: { readonly lines: number; readonly size: number } | undefined
   /** Whether the journal belongs to the file. If not, someone has changed the file since. */
   readonly belongs: boolean
+  /** What the journal has to say so that it belongs to the file. */
+  readonly edit: Edit | undefined
 }
 
 /** Keeps a file as it was found under another name, and returns it; `undefined` where nothing may be written. */
@@ -62,12 +64,13 @@ export const load = Effect.fnUntraced(function*(
   const { bytes, disk, document } = yield* readDisk(files, path, now)
   yield* reportProblems(path, document, aside(bytes, disk.digest))
   const journalBytes = yield* files.read(journalOf(path))
+  const current = withoutOutdated(document.entries, document.entries)
   if (journalBytes === undefined) {
-    return { disk, entries: withoutOutdated(document.entries), journal: undefined, belongs: true }
+    return { disk, entries: current, journal: undefined, belongs: true, edit: undefined }
   }
   const { complete, damaged, lines, records } = readJournal(journalBytes)
   if (damaged > 0) yield* Effect.logWarning(`${journalOf(path)}: ${damaged} damaged lines were passed over`)
-  const { belongs, entries } = replay(document.entries, disk.digest, records)
+  const { belongs, entries } = replay(current, disk.digest, records)
   const name = belongs || bytes.length === 0 ? undefined : yield* aside(bytes, disk.digest)
   if (name !== undefined) {
     yield* Effect.logWarning(
@@ -75,11 +78,15 @@ export const load = Effect.fnUntraced(function*(
         `except where an entry was edited. ${name} is the file as it was found`
     )
   }
+  const all = Array.from(entries.values())
+  const edited = belongs ? [] : document.entries.filter((entry) => entry.edited)
+  const set = edited.filter((entry) => entries.get(entry.key) === entry)
   return {
     disk,
-    entries: withoutOutdated(Array.from(entries.values())),
+    entries: withoutOutdated(all, edited),
     journal: { lines, size: complete },
-    belongs
+    belongs,
+    edit: belongs ? undefined : { base: disk.digest, tags: edited.map(({ key }) => tagOfKey(key)), set, gone: [] }
   }
 })
 
@@ -149,8 +156,11 @@ export const reportProblems = Effect.fnUntraced(function*(
 const maxReported = 20
 
 // What was computed from an entry that a person has edited since is not what it would be now.
-const withoutOutdated = (entries: ReadonlyArray<Loaded>): ReadonlyArray<Loaded> => {
-  const edited = new Set(entries.filter((entry) => entry.edited).map(({ key }) => tagOfKey(key)))
-  if (edited.size === 0) return entries
-  return entries.filter(({ key, tags }) => !tags.some((tag) => edited.has(tag) && tag !== tagOfKey(key)))
+const withoutOutdated = (
+  entries: ReadonlyArray<Loaded>,
+  edited: ReadonlyArray<Loaded>
+): ReadonlyArray<Loaded> => {
+  const ended = new Set(edited.flatMap((entry) => entry.edited ? [tagOfKey(entry.key)] : []))
+  if (ended.size === 0) return entries
+  return entries.filter(({ key, tags }) => !tags.some((tag) => ended.has(tag) && tag !== tagOfKey(key)))
 }

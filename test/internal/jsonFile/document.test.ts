@@ -36,8 +36,8 @@ const read = (text: string): Document => Result.getOrThrow(parseDocument(text, n
 const refused = (text: string) => Result.getOrThrow(Result.flip(parseDocument(text, now)))
 
 const part = (entry: Kept) => storedPart({ ...entry, position: 0 })
+const byKey = (one: Kept, other: Kept) => one.key < other.key ? -1 : 1
 const assertEntries = (document: Document, expected: ReadonlyArray<Kept>) => {
-  const byKey = (one: Kept, other: Kept) => one.key < other.key ? -1 : 1
   assert.deepStrictEqual(document.entries.toSorted(byKey).map(part), expected.toSorted(byKey).map(part))
 }
 const assertWhole = (document: Document) => {
@@ -49,7 +49,7 @@ const sample = textOf(cities, report, area)
 
 describe("renderDocument", () => {
   it("writes functions and keys in order, with value, tags and time", () => {
-    const seals = Array.from(sample.matchAll(/"seal": "([0-9a-f]{8})"/g), (match) => match[1])
+    const seals = Array.from(sample.matchAll(/"seal": "([0-9a-f]{12})"/g), (match) => match[1])
     assert.strictEqual(
       sample,
       `{
@@ -100,7 +100,10 @@ describe("renderDocument", () => {
   })
 
   it("writes one piece or so for each entry", () => {
-    const entries = Array.from({ length: 100 }, (_, n) => entryOf("f", `{"n":${n}}`, { body: JSON.stringify("x".repeat(1000)) }))
+    const entries = Array.from(
+      { length: 100 },
+      (_, n) => entryOf("f", `{"n":${n}}`, { body: JSON.stringify("x".repeat(1000)) })
+    )
     const pieces = Array.from(renderDocument(entries))
     assert.isAtLeast(pieces.length, 100)
     for (const piece of pieces) assert.isBelow(piece.length, 1500)
@@ -210,7 +213,7 @@ describe("parseDocument", () => {
     const document = read(sample.replace(from, to))
     assertWhole(document)
     assert.strictEqual(document.entries.length, 3)
-    assert.strictEqual(document.entries.filter((entry) => entry.edited).length, from.includes("fingerprint") ? 1 : 1)
+    assert.strictEqual(document.entries.filter((entry) => entry.edited).length, 1)
     for (const { tags } of document.entries) assert.deepStrictEqual(tags, Array.from(new Set(tags)).toSorted())
   })
 
@@ -235,20 +238,52 @@ describe("parseDocument", () => {
     }
   })
 
-  const wrong: ReadonlyArray<readonly [what: string, from: string, to: string, field: string | undefined, message: string]> = [
+  const wrong: ReadonlyArray<
+    readonly [what: string, from: string, to: string, field: string | undefined, message: string]
+  > = [
     ["no result", "\"value\": 42,", "", undefined, "expected one of value, text, base64, found none"],
     ["two results", "\"value\": 42,", "\"value\": 42, \"text\": \"a\",", "text", "found value and text"],
     ["a text that is none", "\"value\": 42", "\"text\": 42", "text", "expected a text, found 42"],
     ["bytes that are none", "\"value\": 42", "\"base64\": \"?\"", "base64", "expected bytes in Base64"],
     ["an unknown field", "\"value\": 42", "\"value\": 42, \"valeu\": 1", "valeu", "found \"valeu\""],
-    ["a value twice", "\"value\": 42", "\"value\": 43, \"value\": 42, \"seal\": \"\"", "seal", "more than once"],
-    ["tags that are no list", "42,\n        \"tags\": []", "42, \"tags\": \"a\"", "tags", "expected a list of tags, found \"a\""],
-    ["a tag that is none", "42,\n        \"tags\": []", "42, \"tags\": [7]", "tags", "expected tags that are texts, found 7"],
-    ["a malformed tag", "42,\n        \"tags\": []", "42, \"tags\": [\"a b\"]", "tags", "\" \" at index 1 is not allowed"],
+    ["a value twice", "\"value\": 42", "\"value\": 42, \"value\": 43", "value", "found it more than once"],
+    [
+      "tags that are no list",
+      "42,\n        \"tags\": []",
+      "42, \"tags\": \"a\"",
+      "tags",
+      "expected a list of tags, found \"a\""
+    ],
+    [
+      "a tag that is none",
+      "42,\n        \"tags\": []",
+      "42, \"tags\": [7]",
+      "tags",
+      "expected tags that are texts, found 7"
+    ],
+    [
+      "a malformed tag",
+      "42,\n        \"tags\": []",
+      "42, \"tags\": [\"a b\"]",
+      "tags",
+      "\" \" at index 1 is not allowed"
+    ],
     ["a time that is none", "\"value\": 42", "\"value\": 42, \"expiresAt\": \"soon\"", "expiresAt", "found \"soon\""],
-    ["a day that is none", "\"value\": 42", "\"value\": 42, \"expiresAt\": \"2026-13-01\"", "expiresAt", "expected a time"],
+    [
+      "a day that is none",
+      "\"value\": 42",
+      "\"value\": 42, \"expiresAt\": \"2026-13-01\"",
+      "expiresAt",
+      "expected a time"
+    ],
     ["a head that is none", "\"value\": 42", "\"value\": 42, \"head\": []", "head", "found a list"],
-    ["a status that is none", "\"value\": 42", "\"value\": 42, \"head\": { \"status\": 1, \"headers\": {} }", "head", "found 1"],
+    [
+      "a status that is none",
+      "\"value\": 42",
+      "\"value\": 42, \"head\": { \"status\": 1, \"headers\": {} }",
+      "head",
+      "found 1"
+    ],
     ["headers that are none", "\"value\": 42", "\"value\": 42, \"head\": { \"status\": 200 }", "head", "headers"],
     [
       "a header that is none",
@@ -306,9 +341,12 @@ describe("parseDocument", () => {
     assert.deepStrictEqual(document.problems.map(({ line, path }) => ({ line, path })), [
       { line: 22, path: ["standings", "continent=AF, measure=area"] }
     ])
-    const twice = sample.replace("    \"standings\": {", `    "report": ${
-      sample.slice(sample.indexOf("\"report\": ") + 10, sample.indexOf("    \"standings\""))
-    }    "standings": {`)
+    const twice = sample.replace(
+      "    \"standings\": {",
+      `    "report": ${
+        sample.slice(sample.indexOf("\"report\": ") + 10, sample.indexOf("    \"standings\""))
+      }    "standings": {`
+    )
     assertWhole(read(twice))
     assertEntries(read(twice), [cities, report, area])
   })
@@ -318,9 +356,11 @@ describe("parseDocument", () => {
     ["a comma too many", (text: string) => text.replace("      }\n    },", "      },\n    },")],
     ["a text after the end", (text: string) => `${text}}`],
     ["no end", (text: string) => text.slice(0, -6)],
-    ["the marks of a merge between entries", (text: string) =>
-      text.replace("      \"continent=AF, measure=area\"", "<<<<<<< HEAD\n=======\n>>>>>>> other\n$&")],
-    ["comments", (text: string) => text.replace("    \"standings\"", "    // the second function\n$&")]
+    [
+      "the marks of a merge between entries",
+      (text: string) => text.replace("      \"continent=AF, measure=area\"", "<<<<<<< HEAD\n=======\n>>>>>>> other\n$&")
+    ],
+    ["comments", (text: string) => text.replace("    \"standings\"", "    // the second function: {\n$&")]
   ])("keeps all entries of a file with %s, and says where it is broken", (_, breaks) => {
     for (const text of [breaks(sample), breaks(sample).replaceAll("\n", "\r\n")]) {
       const document = read(text)
@@ -337,14 +377,33 @@ describe("parseDocument", () => {
     ["a comma", (text: string) => text.replace("42,", "42")],
     ["a bracket", (text: string) => text.replace("42,", "[42,")],
     ["its end", (text: string) => text.replace("\"\n      },\n      \"continent", "\"\n      \"continent")],
-    ["what was meant in a merge", (text: string) =>
-      text.replace("        \"value\": 42,", "<<<<<<< HEAD\n        \"value\": 42,\n=======\n        \"value\": 43,\n>>>>>>> b")]
+    [
+      "what was meant in a merge",
+      (text: string) =>
+        text.replace(
+          "        \"value\": 42,",
+          "<<<<<<< HEAD\n        \"value\": 42,\n=======\n        \"value\": 43,\n>>>>>>> b"
+        )
+    ]
   ])("keeps the others where an entry lacks %s", (_, breaks) => {
     const text = breaks(sample)
     assert.notStrictEqual(text, sample)
     const document = read(text)
     assertEntries(document, [cities, report])
     assert.match(document.broken ?? "", /^line (14|15|16|17|18|19|20|21), column \d+: expected /)
+  })
+
+  it("keeps an entry between two that lack a quote each", () => {
+    const entries = ["1", "2", "3"].map((n) => entryOf("f", `{"n":${n}}`, { body: n }))
+    const text = textOf(...entries).replace("\"value\": 1", "\"value: 1").replace("\"value\": 3", "\"value: 3")
+    assertEntries(read(text), [entries[1]!])
+    assert.deepStrictEqual(read(text).problems.map(({ path }) => path), [["f", "n=1"], ["f", "n=3"]])
+  })
+
+  it("finds the entries of a broken file also by other indentation, and without the line above all functions", () => {
+    const tabs = JSON.stringify(JSON.parse(sample), undefined, "\t").slice(0, -1)
+    assertEntries(read(tabs), [cities, report, area])
+    assertEntries(read(sample.replace("\"functions\"", "\"functions")), [cities, report, area])
   })
 
   it("says where a broken entry is, and what was expected there", () => {
@@ -355,6 +414,23 @@ describe("parseDocument", () => {
       line: 15,
       message: "expected an entry in JSON; line 16, column 20: expected , or }, found \";\""
     }])
+  })
+
+  it("takes no entry for another function's where the name of its function cannot be read", () => {
+    for (
+      const text of [
+        sample.replace("    },\n    \"standings\": {\n", ""),
+        sample.replace("\"standings\"", "\"standings")
+      ]
+    ) {
+      const { broken, entries, problems } = read(text)
+      assertEntries({ entries, problems, broken }, [report])
+      assert.deepStrictEqual(problems.map(({ path }) => path.at(-1)), [
+        "continent=AF, measure=area",
+        "continent=AF, measure=cities"
+      ])
+      assert.isDefined(broken)
+    }
   })
 
   it("uses neither side of a merge that nobody resolved", () => {
@@ -392,16 +468,24 @@ describe("parseDocument", () => {
     const random = makeRandom(7)
     const inserts = ["\"", "{", "}", "[", "]", ",", ":", "\n", "\\", "x", "<<<<<<< a\n", "\u0000", "//", " ", "0"]
     const whole = new Map([cities, report, area].map((entry) => [entry.key, JSON.stringify(part(entry))]))
-    const spans = Array.from(sample.matchAll(/^ {6}"[^]*?^ {6}\}/gm), (match) => [match.index, match.index + match[0].length])
+    // The lines of an entry below its key.
+    const spans = Array.from(
+      sample.matchAll(/(?<=^ {6}".*\{)\n[^]*?^ {6}\}/gm),
+      (match) => [match.index, match.index + match[0].length]
+    )
     assert.strictEqual(spans.length, 3)
     for (let round = 0; round < 3000; round++) {
       const at = 50 + random.below(sample.length - 50)
       const removed = random.below(2) * random.below(30)
       const text = sample.slice(0, at) + random.pick(inserts) + sample.slice(at + removed)
-      const { entries } = read(text)
-      const untouched = spans.filter(([start, end]) => end! + 1 < at || start! - 1 > at + removed).length
+      const { broken, entries } = read(text)
       const good = entries.filter((entry) => !entry.edited && whole.get(entry.key) === JSON.stringify(part(entry)))
-      assert.isAtLeast(good.length, Math.min(untouched, 1), text)
+      const inside = spans.some(([start, end]) => start! < at && at + removed < end!)
+      // Where a line between entries is damaged, some may not be found, but none is taken for another function's.
+      assert.isTrue(
+        inside ? good.length >= 2 : broken === undefined || entries.every(({ key }) => whole.has(key)),
+        text
+      )
     }
   })
 
@@ -409,7 +493,11 @@ describe("parseDocument", () => {
     ["text", "hello", "line 1, column 1: expected a value, found \"hello\""],
     ["a list", "[]", "expected an object that starts with \"effect-cached\": 1"],
     ["another object", "{\"name\":\"app\"}", "found none"],
-    ["another file that is broken", "{\"name\":\"app\"", "line 1, column 14: expected , or }, found the end of the file"],
+    [
+      "another file that is broken",
+      "{\"name\":\"app\"",
+      "line 1, column 14: expected , or }, found the end of the file"
+    ],
     ["no number", "{\"effect-cached\": \"1\"}", "found \"1\""],
     ["no known number", "{\"effect-cached\": 0}", "found 0"],
     ["no object of functions", "{\"effect-cached\": 1, \"functions\": []}", "expected \"functions\" to be an object"],
@@ -439,15 +527,18 @@ describe("parseDocument", () => {
   })
 
   it("reads and writes many entries without going over any of them twice", () => {
-    const many = Array.from({ length: 100_000 }, (_, n) =>
-      entryOf(`f${n % 7}`, `{"continent":"AF","limit":${n}}`, { tags: [`country:${n % 200}`] }))
+    const many = Array.from(
+      { length: 100_000 },
+      (_, n) => entryOf(`f${n % 7}`, `{"continent":"AF","limit":${n}}`, { tags: [`country:${n % 200}`] })
+    )
     const text = textOf(...many)
     const document = read(text)
     assertWhole(document)
     assert.strictEqual(document.entries.length, many.length)
     assert.isTrue(document.entries.every((entry) => !entry.edited))
-    const broken = read(text.slice(0, -20).replaceAll("country:7\"", "country 7\""))
-    assert.strictEqual(broken.entries.length + broken.problems.length, many.length)
-    assert.strictEqual(broken.problems.length, 500)
-  }, 60_000)
+    const few = textOf(...many.slice(0, 10_000))
+    const broken = read(few.slice(0, -20).replaceAll("country:7\"", "country:7"))
+    assert.strictEqual(broken.entries.length, 9949)
+    assert.strictEqual(broken.problems.length, 51)
+  }, 120_000)
 })
