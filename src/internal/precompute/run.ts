@@ -1,0 +1,146 @@
+/**
+ * Running through the domains: so many inputs at a time, one element of progress for each.
+ *
+ * Invariant: what is counted is emitted, and what is emitted reaches whoever goes on reading. The queue has no bound; the
+ * bound is where the next input is taken, and so is every stop.
+ */
+import type * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
+import * as Queue from "effect/Queue"
+import type * as Schedule from "effect/Schedule"
+import * as Stream from "effect/Stream"
+import type * as CacheError from "../../CacheError.ts"
+import { handleInput } from "./input.ts"
+import { batchSize, collectKeys, removeKeys } from "./outside.ts"
+import type { Progress, Summary } from "./progress.ts"
+import { makeReport, type Part, sizeOf, type Task } from "./report.ts"
+
+/** The options, checked, with their defaults. */
+export interface Settings {
+  readonly concurrency: number
+  readonly retry: Schedule.Schedule<unknown> | undefined
+  readonly failFast: boolean
+  /** In milliseconds. */
+  readonly timeBudget: number
+  readonly verify: number
+  readonly prune: "keep" | "report" | "remove"
+}
+
+/** The services are those of `varyBy`. */
+export const runTasks = (
+  tasks: ReadonlyArray<Task>,
+  settings: Settings
+): Stream.Stream<Progress, CacheError.CacheError, any> =>
+  Stream.unwrap(Effect.gen(function*() {
+    const queue = yield* Queue.unbounded<Progress, CacheError.CacheError | Cause.Done>()
+    const gate = Latch.makeUnsafe(true)
+    yield* Effect.forkScoped(
+      Effect.onError(conduct(tasks, settings, { queue, gate }), (cause) => Queue.failCause(queue, cause))
+    )
+    return Stream.fromPull(Effect.succeed(
+      Effect.tap(Queue.takeAll(queue), () => Effect.sync(() => gate.openUnsafe()))
+    ))
+  }))
+
+interface Outlet {
+  readonly queue: Queue.Queue<Progress, CacheError.CacheError | Cause.Done>
+  /** Closed while more waits in the queue than its reader should find there. */
+  readonly gate: Latch.Latch
+}
+
+const maxWaiting = 256
+
+const conduct = Effect.fnUntraced(function*(
+  tasks: ReadonlyArray<Task>,
+  settings: Settings,
+  { gate, queue }: Outlet
+): Effect.fn.Return<void, CacheError.CacheError, any> {
+  const { concurrency, failFast, prune, timeBudget } = settings
+  const keys = prune === "keep" ? new Map<never, never>() : yield* collectKeys(tasks)
+  const clock = yield* Clock.Clock
+  const now = () => clock.currentTimeMillisUnsafe()
+  const report = makeReport(tasks, keys, now, (progress) => void Queue.offerUnsafe(queue, progress))
+  const { parts } = report
+  const deadline = now() + timeBudget
+  let stopped: Summary["stopped"] = undefined
+
+  const untilRoom = Effect.suspend(() => {
+    if (Queue.sizeUnsafe(queue) < maxWaiting) return Effect.void
+    gate.closeUnsafe()
+    return gate.await
+  })
+
+  // One for all workers: no input is taken twice, and none is left out.
+  const inputs = inputsOf(parts)
+  const take = (): Taken | undefined => {
+    if (stopped !== undefined) return undefined
+    const next = inputs.next()
+    if (next.done === true) return undefined
+    const at = now()
+    if (at >= deadline) {
+      stopped = "time"
+      return undefined
+    }
+    next.value.part.tally.start(at)
+    return next.value
+  }
+
+  const worker = Effect.gen(function*() {
+    while (true) {
+      yield* untilRoom
+      const next = take()
+      if (next === undefined) return
+      const { input, part } = next
+      const { filter, fn } = part.task
+      const passed = (key: string) => void part.unseen?.delete(key)
+      if (filter !== undefined && !filter(input)) {
+        if (part.unseen !== undefined) yield* Effect.ignore(Effect.map(fn.keyed(input), ({ key }) => passed(key)))
+        report.excluded(part)
+        continue
+      }
+      const outcome = yield* handleInput(part.task, input, settings, deadline, passed)
+      report.handled(part, input, outcome)
+      if (failFast && outcome._tag === "Failed") {
+        stopped = "failure"
+        // Ends the other workers.
+        return yield* Effect.fail("stopped")
+      }
+    }
+  })
+
+  const workers = Array.from({ length: Math.max(1, Math.min(concurrency, sizeOf(tasks))) }, () => worker)
+  yield* Effect.ignore(Effect.all(workers, { concurrency: "unbounded", discard: true }))
+
+  const tellOutside = Effect.fnUntraced(function*(part: Part, outside: ReadonlyArray<string>) {
+    for (let start = 0; start < outside.length; start += batchSize) {
+      yield* untilRoom
+      const batch = outside.slice(start, start + batchSize)
+      if (prune === "remove") yield* removeKeys(part.task, batch)
+      for (const key of batch) report.outside(part, key, prune === "remove")
+    }
+  })
+
+  if (stopped !== "failure") {
+    for (const [fn, unseen] of keys) {
+      // One function may have several parts, each with inputs of its own.
+      const own = parts.filter(({ task }) => task.fn === fn)
+      if (own.every(({ exhausted }) => exhausted)) yield* tellOutside(own[0]!, Array.from(unseen).toSorted())
+    }
+  }
+  report.finished(stopped)
+  Queue.endUnsafe(queue)
+})
+
+interface Taken {
+  readonly part: Part
+  readonly input: unknown
+}
+
+const inputsOf = function*(parts: ReadonlyArray<Part>): Generator<Taken, void> {
+  for (const part of parts) {
+    for (const input of part.task.domain) yield { part, input }
+    part.exhausted = true
+  }
+}
