@@ -296,8 +296,8 @@ const write = Effect.fnUntraced(function*(opened: Opened, lock: Lock, foldEvery:
   const pull = Effect.gen(function*() {
     if ((yield* files.version(path)) === disk.version) return
     const { bytes, disk: changed, document } = yield* readDisk(files, path, now())
-    if (changed.version === undefined) {
-      // Whoever removes the file, or is about to write another, leaves the results as they are.
+    if (changed.size === 0) {
+      // Whoever removes the file, or is about to write into it, leaves the results as they are.
       disk = { ...changed, entries: disk.entries }
       return
     }
@@ -339,7 +339,7 @@ const write = Effect.fnUntraced(function*(opened: Opened, lock: Lock, foldEvery:
     const through = yield* marked
     if (through === 0) return true
     const temporary = `${path}.tmp`
-    const written = yield* files.write(temporary, renderDocument(kept))
+    const written = yield* files.write(temporary, renderDocument(kept), path)
     const version = yield* files.version(temporary)
     yield* journal.enqueueUnsafe({ fold: { file: written.digest, through } }, { flush: true })
     yield* lock.confirm

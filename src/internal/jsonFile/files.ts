@@ -41,8 +41,8 @@ export const makeFiles = (fs: FileSystem.FileSystem, makeHash: () => Hash) => {
         fileError(path, "unreadable", `it cannot be looked at: ${reasonOf(cause)}`, cause)
     )
 
-  /** Writes texts to a new file, in pieces, and flushes it to the disk. */
-  const write = (path: string, texts: Iterable<string>): Effect.Effect<Written, CacheError.CacheError> =>
+  /** Writes texts to a new file, in pieces, and flushes it to the disk. Its mode is that of `like`, where there is such a file. */
+  const write = (path: string, texts: Iterable<string>, like?: string): Effect.Effect<Written, CacheError.CacheError> =>
     Effect.mapError(
       Effect.scoped(Effect.gen(function*() {
         const file = yield* fs.open(path, { flag: "w" })
@@ -53,6 +53,9 @@ export const makeFiles = (fs: FileSystem.FileSystem, makeHash: () => Hash) => {
           hash.update(bytes)
           size += bytes.length
           yield* file.writeAll(bytes)
+        }
+        if (like !== undefined) {
+          yield* Effect.ignore(Effect.flatMap(fs.stat(like), ({ mode }) => fs.chmod(path, mode & 0o777)))
         }
         yield* file.sync
         return { size, digest: hash.digest() }
@@ -73,12 +76,9 @@ export const makeFiles = (fs: FileSystem.FileSystem, makeHash: () => Hash) => {
       hash.update(bytes)
       return hash.digest()
     },
-    /** Gives a file the name of another, and its mode, in one step. */
+    /** Gives a file the name of another, in one step. */
     replace: (from: string, to: string): Effect.Effect<void, CacheError.CacheError> =>
-      Effect.ignore(Effect.flatMap(fs.stat(to), ({ mode }) => fs.chmod(from, mode & 0o777))).pipe(
-        Effect.andThen(Effect.mapError(fs.rename(from, to), unwritable(to))),
-        Effect.andThen(settleFolder(to))
-      ),
+      Effect.andThen(Effect.mapError(fs.rename(from, to), unwritable(to)), settleFolder(to)),
     remove: (path: string): Effect.Effect<void, CacheError.CacheError> =>
       Effect.mapError(fs.remove(path, { force: true }), unwritable(path)),
     makeFolder: (path: string): Effect.Effect<void, CacheError.CacheError> =>

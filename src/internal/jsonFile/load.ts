@@ -155,12 +155,14 @@ export const reportProblems = Effect.fnUntraced(function*(
 
 const maxReported = 20
 
-// What was computed from an entry that a person has edited since is not what it would be now.
+// What was computed from an entry that a person has edited since is not what it would be now, unless a person has edited it, too.
 const withoutOutdated = (
   entries: ReadonlyArray<Loaded>,
   edited: ReadonlyArray<Loaded>
 ): ReadonlyArray<Loaded> => {
   const ended = new Set(edited.flatMap((entry) => entry.edited ? [tagOfKey(entry.key)] : []))
   if (ended.size === 0) return entries
-  return entries.filter(({ key, tags }) => !tags.some((tag) => ended.has(tag) && tag !== tagOfKey(key)))
+  return entries.filter(({ edited, key, tags }) =>
+    edited || !tags.some((tag) => ended.has(tag) && tag !== tagOfKey(key))
+  )
 }
