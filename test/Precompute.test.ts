@@ -623,6 +623,20 @@ describe("Precompute.run, several at once", () => {
 })
 
 describe("Precompute.run, prune", () => {
+  it.effect("leaves all entries alone when the key of an input could not be made", () =>
+    Effect.gen(function*() {
+      const scope = yield* Scope.make()
+      const fn = yield* Cached.make(
+        "f",
+        { input: { n: Schema.Literals([0, 1, 2, 3]) }, success: Schema.Number },
+        ({ n }) => n === 0 ? Effect.as(Scope.close(scope, Exit.void), n) : Effect.succeed(n)
+      ).pipe(Scope.provide(scope))
+      for (const n of [1, 2, 3] as const) yield* fn({ n })
+      const { summary } = yield* collect(Precompute.run(fn, { prune: "remove", concurrency: 1 }))
+      assert.strictEqual(summary.counts.failed, 3)
+      assert.strictEqual(summary.counts.outside, 0)
+    }).pipe(Effect.provide(CacheTest.layer)))
+
   // Six entries, of which a domain of four still has three.
   const shrunk = Effect.gen(function*() {
     const made = yield* ofNumbers(6, Effect.succeed)

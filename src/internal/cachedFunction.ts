@@ -74,7 +74,9 @@ export const makeCachedFunction = Effect.fnUntraced(function*(
       "malformed",
       `The stored result of ${JSON.stringify(name)}${
         entry.unchecked === undefined ? "" : ` (${entry.unchecked})`
-      } does not fit its schema: ${describe(cause)}`,
+      } does not fit its schema: ${
+        // Where a number is expected, only the texts that stand for numbers without a JSON form are named.
+        describe(cause).replaceAll("\"Infinity\" |", "number | \"Infinity\" |")}`,
       cause
     )
 

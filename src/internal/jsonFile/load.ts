@@ -65,8 +65,10 @@ export const load = Effect.fnUntraced(function*(
   yield* reportProblems(path, document, aside(bytes, disk.digest))
   const journalBytes = yield* files.read(journalOf(path))
   const current = withoutOutdated(document.entries, document.entries)
+  // Something to write, so that the file is mended.
+  const mend = document.broken === undefined ? undefined : { base: disk.digest, tags: [], set: [], gone: [] }
   if (journalBytes === undefined) {
-    return { disk, entries: current, journal: undefined, belongs: true, edit: undefined }
+    return { disk, entries: current, journal: undefined, belongs: true, edit: mend }
   }
   const { complete, damaged, lines, records } = readJournal(journalBytes)
   if (damaged > 0) yield* Effect.logWarning(`${journalOf(path)}: ${damaged} damaged lines were passed over`)
@@ -86,7 +88,7 @@ export const load = Effect.fnUntraced(function*(
     entries: withoutOutdated(all, edited),
     journal: { lines, size: complete },
     belongs,
-    edit: belongs ? undefined : { base: disk.digest, tags: edited.map(({ key }) => tagOfKey(key)), set, gone: [] }
+    edit: belongs ? mend : { base: disk.digest, tags: edited.map(({ key }) => tagOfKey(key)), set, gone: [] }
   }
 })
 

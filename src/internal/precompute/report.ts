@@ -24,6 +24,8 @@ export interface Part {
   readonly unseen: Set<string> | undefined
   /** Every input was taken. */
   exhausted: boolean
+  /** An input has no key: any of the stored ones may be its own. */
+  keyless: boolean
 }
 
 /** Starts to count. `emit` has to take whatever it is given, at once. */
@@ -38,7 +40,8 @@ export const makeReport = (
     task,
     tally: new Tally(task.domain.size),
     unseen: keys.get(task.fn),
-    exhausted: false
+    exhausted: false,
+    keyless: false
   }))
   overall.start(now())
 

@@ -94,13 +94,21 @@ const conduct = Effect.fnUntraced(function*(
       if (next === undefined) return
       const { input, part } = next
       const { filter, fn } = part.task
-      const passed = (key: string) => void part.unseen?.delete(key)
+      let keyed = false
+      const passed = (key: string) => {
+        keyed = true
+        part.unseen?.delete(key)
+      }
       if (filter !== undefined && !filter(input)) {
-        if (part.unseen !== undefined) yield* Effect.ignore(Effect.map(fn.keyed(input), ({ key }) => passed(key)))
+        if (part.unseen !== undefined) {
+          yield* Effect.ignore(Effect.map(fn.keyed(input), ({ key }) => passed(key)))
+          if (!keyed) part.keyless = true
+        }
         report.excluded(part)
         continue
       }
       const outcome = yield* handleInput(part.task, input, settings, deadline, passed)
+      if (!keyed) part.keyless = true
       report.handled(part, input, outcome)
       if (failFast && outcome._tag === "Failed") {
         stopped = "failure"
@@ -126,7 +134,9 @@ const conduct = Effect.fnUntraced(function*(
     for (const [fn, unseen] of keys) {
       // One function may have several parts, each with inputs of its own.
       const own = parts.filter(({ task }) => task.fn === fn)
-      if (own.every(({ exhausted }) => exhausted)) yield* tellOutside(own[0]!, Array.from(unseen).toSorted())
+      if (own.every(({ exhausted, keyless }) => exhausted && !keyless)) {
+        yield* tellOutside(own[0]!, Array.from(unseen).toSorted())
+      }
     }
   }
   report.finished(stopped)
