@@ -17,6 +17,8 @@ export const sections: Readonly<Record<string, Section>> = {
   invalidate: { title: "Invalidation, by entries", load: () => import("./sections/invalidate.ts") },
   stampede: { title: "A cold key that everyone asks for", load: () => import("./sections/stampede.ts") },
   miss: { title: "A miss", load: () => import("./sections/miss.ts") },
+  precompute: { title: "Precomputing a domain", load: () => import("./sections/precompute.ts") },
+  jsonFile: { title: "A store in one JSON file", load: () => import("./sections/jsonFile.ts") },
   memory: { title: "Memory", load: () => import("./sections/memory.ts") },
   parts: { title: "Building blocks", load: () => import("./sections/parts.ts") }
 }

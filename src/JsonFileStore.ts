@@ -166,8 +166,9 @@ const isRunning = (pid: number): boolean => {
 }
 
 // Everything in the file is valid now, and nothing of it is served before its function has checked it.
-const keep = ({ path }: Opened, entry: Kept, position: number): CacheEntry.CacheEntry => {
-  const kept = new CacheEntry.CacheEntry({ ...entry, position })
+const keep = ({ now, path }: Opened, entry: Kept, position: number): CacheEntry.CacheEntry => {
+  // Of two results of one position the newer one counts: none is newer than what is computed now.
+  const kept = new CacheEntry.CacheEntry({ ...entry, createdAt: Math.min(entry.createdAt, now()), position })
   kept.unchecked = whereIs(path, entry.key)
   return kept
 }
@@ -204,7 +205,7 @@ const read = Effect.fnUntraced(function*(opened: Opened) {
   const settled = Effect.gen(function*() {
     for (let tries = 0; tries < 5; tries++) {
       const found = yield* load(files, path, now(), () => Effect.undefined)
-      if (found.belongs) return found
+      if (found.belongs && (yield* files.version(path)) === found.disk.version) return found
     }
     return yield* load(files, path, now(), () => Effect.undefined)
   })
@@ -276,6 +277,8 @@ const write = Effect.fnUntraced(function*(opened: Opened, lock: Lock, foldEvery:
       return Effect.andThen(
         keeping,
         Effect.suspend(() => {
+          // Who has mended it meanwhile keeps it.
+          if (memory.peek(key) !== entry) return Effect.void
           memory.remove(key)
           return Effect.asVoid(journal.enqueueUnsafe({ remove: key }))
         })

@@ -327,8 +327,8 @@ export interface Options {
  *
  * A field that has infinitely many values does not compile where types can tell; {@link over} gives it values. Fails with a
  * `CacheError` before anything is computed: of reason `DomainError` where a domain is not finite or has more than `maxSize`
- * inputs, of reason `DefinitionError` where an option is unusable. With `prune` it also fails where the store cannot be
- * listed or changed.
+ * inputs, of reason `DefinitionError` where an option is unusable. With `prune: "remove"` it also fails where the store
+ * cannot be listed or changed.
  *
  * **Example** (Nothing is left to compute)
  *
@@ -360,7 +360,7 @@ export interface Options {
 export const run = <const S extends Source | ReadonlyArray<Source>>(
   functions: S & Finite<NoInfer<S>>,
   options?: Options
-): Stream.Stream<Progress, CacheError.CacheError | Source.Error<S>, Source.Services<S>> =>
+): Stream.Stream<Progress, CacheError.CacheError | Source.Error<S>, Exclude<Source.Services<S>, Scope.Scope>> =>
   Stream.unwrap(Effect.map(prepare(functions, options), ({ settings, tasks }) => runTasks(tasks, settings)))
 
 interface Prepared {
@@ -387,14 +387,27 @@ const prepare = Effect.fnUntraced(function*(
   }
   const most = yield* size("Precompute.maxSize", maxSize)
   const sources = (Array.isArray(functions) ? functions : [functions]) as ReadonlyArray<Source>
-  return { settings, tasks: yield* Effect.forEach(sources, (source) => taskOf(source, most)) }
+  // One effect gives one function, in however many plans it is.
+  const made = new Map<Effect.Effect<AnyCached, any, any>, AnyCached>()
+  const make = Effect.fnUntraced(
+    function*(source: Effect.Effect<AnyCached, any, any>): Effect.fn.Return<AnyCached, any, any> {
+      const cached = made.get(source) ?? (yield* source)
+      made.set(source, cached)
+      return cached
+    }
+  )
+  return { settings, tasks: yield* Effect.forEach(sources, (source) => taskOf(source, make, most)) }
 })
 
-const taskOf = Effect.fnUntraced(function*(source: Source, most: number): Effect.fn.Return<Task, any, any> {
+const taskOf = Effect.fnUntraced(function*(
+  source: Source,
+  make: (source: Effect.Effect<AnyCached, any, any>) => Effect.Effect<AnyCached, any, any>,
+  most: number
+): Effect.fn.Return<Task, any, any> {
   const { filter, order, source: made, values = {} }: Planned<any, any> = isPlan(source)
     ? source[PlanTypeId]
     : { source: functionOf(source) }
-  const target = (yield* made)[Cached.TypeId]
+  const target = (yield* make(made))[Cached.TypeId]
   const { claim, fn } = target
   if (claim.released) return yield* releasedError(fn.name)
   const domain = yield* fn.provide(SchemaDomain.fields(fn.name, fn.fields, { values, order }))
@@ -438,6 +451,10 @@ export class Warmup extends Context.Service<Warmup, {
  * failure. Failures do not fail the
  * layer, unless `failFast` says so: then it fails with a `CacheError` of reason `PrecomputeError`. Before anything runs, also
  * in the background, it fails as {@link run} does.
+ *
+ * **Gotchas**
+ *
+ * An application has one such layer: give it all its functions. Of several, {@link Warmup} is that of the last.
  *
  * **Example** (Ready when everything is computed)
  *

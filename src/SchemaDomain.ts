@@ -67,8 +67,17 @@ type IsPattern<K> = K extends PropertyKey ? {} extends Record<K, 0> ? true : fal
  */
 export type InfiniteFields<F extends Schema.Struct.Fields, V = {}> = string extends keyof F ? never
   : {
-    readonly [K in keyof F]-?: K extends keyof V ? never : IsFinite<F[K]["Encoded"]> extends true ? never : K
+    readonly [K in keyof F]-?: K extends keyof V ? never
+      : F[K] extends AnyLiterals ? never
+      : IsFinite<F[K]["Encoded"]> extends true ? never
+      : K
   }[keyof F]
+
+// Finite, also where the list is only known at run time.
+type AnyLiterals =
+  | Schema.Literals<any>
+  | Schema.optionalKey<Schema.Literals<any>>
+  | Schema.optional<Schema.Literals<any>>
 
 /**
  * Nothing to say about fields that are finite or have values, and a type that no fields have otherwise.

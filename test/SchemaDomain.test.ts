@@ -525,12 +525,12 @@ describe("SchemaDomain.fields", () => {
       assert.strictEqual(page.field, "page")
       assert.strictEqual(
         page.message,
-        `The domain of "cities", field "page": String has no finite domain: give values in \`values: { page: […] }\``
+        `The domain of "cities", field "page": String has no finite domain: give its values with Precompute.over(…, { values: { page: […] } })`
       )
       const filter = yield* reasonOf(SchemaDomain.fields("cities", fields, { values: { page: ["1"] } }))
       assert.strictEqual(
         filter.message,
-        `The domain of "cities", field "filter.name": String has no finite domain: give values in \`values: { filter: […] }\``
+        `The domain of "cities", field "filter.name": String has no finite domain: give its values with Precompute.over(…, { values: { filter: […] } })`
       )
     }))
 

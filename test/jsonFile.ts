@@ -100,7 +100,7 @@ export type Verdict = "do" | "fail" | "tear"
 export const makeDisk = Effect.gen(function*() {
   const fs = yield* FileSystem.FileSystem
   const operations: Array<Operation> = []
-  let decide = (_: Operation): Effect.Effect<Verdict> => Effect.succeed("do")
+  let decide: ((operation: Operation) => Effect.Effect<Verdict>) | undefined
   let stopped = false
 
   const judged = <A, R>(
@@ -121,13 +121,12 @@ export const makeDisk = Effect.gen(function*() {
       if (stopped) return failure
       const operation = { number: operations.length + 1, name, path, bytes }
       operations.push(operation)
+      if (decide === undefined) return effect
       return Effect.flatMap(
         decide(operation),
         (verdict) => verdict === "do" ? effect : verdict === "fail" ? failure : Effect.andThen(torn, failure)
       )
     })
-
-  const half = (bytes: Uint8Array) => bytes.subarray(0, Math.floor(bytes.length / 2))
 
   const wrapped = (path: string, file: FileSystem.File): FileSystem.File => ({
     [FileSystem.FileTypeId]: FileSystem.FileTypeId,
@@ -147,7 +146,13 @@ export const makeDisk = Effect.gen(function*() {
     stat: (path) => judged("stat", path, fs.stat(path)),
     readFile: (path) => judged("readFile", path, fs.readFile(path)),
     writeFile: (path, data, options) =>
-      judged("writeFile", path, fs.writeFile(path, data, options), data.length, fs.writeFile(path, half(data), options)),
+      judged(
+        "writeFile",
+        path,
+        fs.writeFile(path, data, options),
+        data.length,
+        fs.writeFile(path, half(data), options)
+      ),
     open: (path, options) =>
       judged(
         "open",
@@ -163,7 +168,7 @@ export const makeDisk = Effect.gen(function*() {
   }
   return {
     fs: disk,
-    operations: operations as ReadonlyArray<Operation>,
+    operations,
     decide: (by: (operation: Operation) => Effect.Effect<Verdict>) => {
       decide = by
     },
@@ -173,6 +178,8 @@ export const makeDisk = Effect.gen(function*() {
     })
   }
 })
+
+const half = (bytes: Uint8Array) => bytes.subarray(0, Math.floor(bytes.length / 2))
 
 export type Disk = Effect.Success<typeof makeDisk>
 
@@ -203,13 +210,15 @@ export const lives = <A, E, R>(options: JsonFileStore.Options, body: Effect.Effe
   Effect.provide(body, cacheIn(options))
 
 /** A process that is killed at its end: nothing of what it would do then reaches the disk. */
-export const killed = Effect.fnUntraced(function*<A, E, R>(options: JsonFileStore.Options, body: Effect.Effect<A, E, R>) {
-  const disk = yield* makeDisk
-  return yield* Effect.ensuring(body, disk.stop).pipe(
-    Effect.provide(cacheIn(options)),
-    Effect.provideService(FileSystem.FileSystem, disk.fs)
-  )
-})
+export const killed = Effect.fnUntraced(
+  function*<A, E, R>(options: JsonFileStore.Options, body: Effect.Effect<A, E, R>) {
+    const disk = yield* makeDisk
+    return yield* Effect.ensuring(body, disk.stop).pipe(
+      Effect.provide(cacheIn(options)),
+      Effect.provideService(FileSystem.FileSystem, disk.fs)
+    )
+  }
+)
 
 /** A cached function of a whole number, what it was executed for, and one that is computed from it. */
 export const squares = Effect.fnUntraced(function*(options?: {
@@ -224,7 +233,7 @@ export const squares = Effect.fnUntraced(function*(options?: {
     options?.name ?? "square",
     {
       input: { n: Schema.Number },
-      success: Schema.Struct({ n: Schema.Number, squared: Schema.Number }),
+      success: Schema.Struct({ n: Schema.Number, squared: Schema.Finite }),
       deps: ({ n }) => [`n:${n}`],
       version: options?.version,
       ...(options?.timeToLive === undefined ? {} : { timeToLive: options.timeToLive as "1 hour" })
@@ -287,7 +296,7 @@ export const positionOf = ({ log }: Pick<JsonFileStore.JsonFile, "log">): Effect
   Effect.scoped(Effect.gen(function*() {
     let position = 0
     yield* log.follow((change) => {
-      if (change._tag === "Gap") position = change.position
+      if (change._tag !== "Lost") position = change.position
     })
     return position
   }))

@@ -76,6 +76,22 @@ export class Ranking extends Schema.Class<Ranking>("Ranking")({
   value: Schema.Natural
 }) {}
 
+/** How large a city is: below 10 000 people, below 100 000, below a million, or above. */
+export const Band = Schema.Literals(["small", "medium", "large", "million"])
+export type Band = typeof Band.Type
+
+/** Which cities are counted: all, or those that a country or one of its first-level divisions is governed from. */
+export const Places = Schema.Literals(["all", "capitals"])
+export type Places = typeof Places.Type
+
+/** The cities of a continent that are of one size, added up. */
+export class Census extends Schema.Class<Census>("Census")({
+  cities: Schema.Natural,
+  people: Schema.Natural,
+  /** The population of the one in the middle; `null` where there is none. */
+  median: Schema.NullOr(Schema.Natural)
+}) {}
+
 /** No country has this code. */
 export class CountryNotFound extends Schema.TaggedError<CountryNotFound>()("CountryNotFound", {
   code: Schema.String
@@ -104,7 +120,7 @@ const notFound = (body: typeof CountryNotFound.Encoded | typeof CityNotFound.Enc
   Effect.sync(() => HttpServerResponse.jsonUnsafe(body, { status: 404 }))
 
 /** The methods of the atlas that ask the database. */
-export type Query = "country" | "citiesOf" | "city" | "nearest" | "rankings" | "setPopulation"
+export type Query = "country" | "citiesOf" | "city" | "nearest" | "rankings" | "census" | "setPopulation"
 
 /**
  * The atlas.
@@ -150,6 +166,15 @@ export class Atlas extends Context.Service<Atlas, {
   readonly rankings: (continent: Continent, measure: Measure, options?: {
     readonly limit?: number | undefined
   }) => Effect.Effect<ReadonlyArray<Ranking>>
+  /**
+   * Counts the cities of a continent that are of one size.
+   *
+   * **Gotchas**
+   *
+   * It goes through all cities of the world and sorts those that it finds, so it blocks the thread for tens of
+   * milliseconds. It stands for the report that one does not want to wait for.
+   */
+  readonly census: (continent: Continent, band: Band, places: Places) => Effect.Effect<Census>
   /** Changes the population of a city, which every later read sees, and returns the city as it now is. */
   readonly setPopulation: (id: number, population: number) => Effect.Effect<City, CityNotFound>
   /** How often each method has run so far, those included that found nothing. */
@@ -173,6 +198,7 @@ export class Atlas extends Context.Service<Atlas, {
         "population": database.prepare(rankingsBy("COALESCE(SUM(city.population), 0)")),
         "largest-city": database.prepare(rankingsBy("COALESCE(MAX(city.population), 0)"))
       }
+      const selectCensus = database.prepare(census)
       const updatePopulation = database.prepare("UPDATE city SET population = ? WHERE id = ? RETURNING *")
 
       const counts: Record<Query, number> = {
@@ -181,6 +207,7 @@ export class Atlas extends Context.Service<Atlas, {
         city: 0,
         nearest: 0,
         rankings: 0,
+        census: 0,
         setPopulation: 0
       }
       const query = <A>(name: Query, run: () => A): Effect.Effect<A> =>
@@ -210,6 +237,11 @@ export class Atlas extends Context.Service<Atlas, {
         rankings: (continent, measure, options) =>
           // SQLite reads a negative limit as none.
           query("rankings", () => decodeRankings(selectRankings[measure].all(continent, options?.limit ?? -1))),
+        census: (continent, band, places) =>
+          query("census", () => {
+            const [from, to] = bounds[band]
+            return decodeCensus(selectCensus.get({ continent, places, from, to }))
+          }),
         setPopulation: Effect.fnUntraced(function*(id, population) {
           const row = yield* query("setPopulation", () => updatePopulation.get(population, id))
           if (row === undefined) return yield* new CityNotFound({ id })
@@ -234,6 +266,30 @@ const rankingsBy = (aggregate: string): string => `
   LIMIT ?
 `
 
+/** From a population that is in the band to the first that is not. */
+const bounds: { readonly [K in Band]: readonly [from: number, to: number] } = {
+  small: [0, 10_000],
+  medium: [10_000, 100_000],
+  large: [100_000, 1_000_000],
+  million: [1_000_000, Number.MAX_SAFE_INTEGER]
+}
+
+/** The text of the query that counts cities. */
+const census = `
+  WITH place AS (
+    SELECT population, ROW_NUMBER() OVER (ORDER BY population) AS number, COUNT(*) OVER () AS total
+    FROM city
+    WHERE (SELECT continent FROM country WHERE code = city.country) = :continent
+      AND (:places = 'all' OR featureCode IN ('PPLC', 'PPLA'))
+      AND population >= :from AND population < :to
+  )
+  SELECT
+    COUNT(*) AS cities,
+    COALESCE(SUM(population), 0) AS people,
+    MAX(CASE WHEN number = (total + 1) / 2 THEN population END) AS median
+  FROM place
+`
+
 // A row that does not decode is a bug in the queries above, so it may throw inside the effects and become a defect.
 const JsonStrings = Schema.fromJsonString(Schema.Array(Schema.String))
 const decodeCountryRow = Schema.decodeUnknownSync(
@@ -243,4 +299,5 @@ const decodeCountry = (row: unknown): Country => new Country(decodeCountryRow(ro
 const decodeCity = Schema.decodeUnknownSync(City)
 const decodeCities = Schema.decodeUnknownSync(Schema.Array(City))
 const decodeNearbyCities = Schema.decodeUnknownSync(Schema.Array(NearbyCity))
+const decodeCensus = Schema.decodeUnknownSync(Census)
 const decodeRankings = Schema.decodeUnknownSync(Schema.Array(Ranking))

@@ -1,16 +1,17 @@
 /**
  * The atlas as a server, on http://127.0.0.1:3000 or the port in `PORT`: `npm start`.
  */
-import { NodeHttpServer, NodeRuntime } from "@effect/platform-node"
+import { NodeHttpServer, NodeRuntime, NodeServices } from "@effect/platform-node"
 import { Config, Console, Layer } from "effect"
-import { CacheLive } from "effect-cached"
+import { Precompute } from "effect-cached"
 import { HttpServer } from "effect/http"
 import { createServer } from "node:http"
 import { Atlas } from "./Atlas.ts"
+import { caches, populationReports, rankings, standings } from "./precompute.ts"
 import * as Routes from "./routes.ts"
 
-// Where results are kept. No route knows, so another layer of `ResultCache`, chosen by `REDIS_URL`, is a change here only.
-const Cache = CacheLive
+// Before the server listens, every report is there. With the file as it is committed, nothing has to be computed.
+const Reports = Precompute.layer([standings, rankings, populationReports])
 
 const Server = NodeHttpServer.layerConfig(createServer, {
   host: Config.succeed("127.0.0.1"),
@@ -29,12 +30,19 @@ The change of a city that is on that list:
 
 A miss again, with the new value:
   curl -i "${address}/countries/CH/cities?limit=3"
+
+A hit from the start, from examples/atlas/reports.json:
+  curl -i "${address}/rankings/SA/population?limit=3"
 `)
 ))
 
 Welcome.pipe(
   Layer.provide(Routes.layer),
-  Layer.provide([Atlas.layer, Cache, Server]),
+  Layer.provide(Server),
+  Layer.provide(Reports),
+  // No route knows where results are kept, so another cache, chosen by `REDIS_URL`, is a change here only.
+  Layer.provide(caches),
+  Layer.provide([Atlas.layer, NodeServices.layer]),
   Layer.launch,
   NodeRuntime.runMain
 )

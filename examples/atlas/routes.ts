@@ -3,28 +3,26 @@
  *
  * **Tags**
  *
- * A tag ends what carries it, and what carries anything below it. There are two families:
+ * A tag ends what carries it, and what carries anything below it. There are three families:
  *
  * - `city:<id>` is one city. Every result that shows the city carries it.
  * - `country:<code>` is one country, and `country:<code>:cities`, below it, is which cities it has and how large they
  *   are. Every result that selects, sorts or adds up cities carries it, because there the cities count that it does not
  *   show: the next one to enter a list is not on it yet.
+ * - `continent:<code>:cities` is the same for a whole continent. Rankings and reports, in `reports.ts`, carry it: one tag
+ *   in the place of fifty.
  *
- * So whoever changes a city invalidates two tags, `city:<id>` and `country:<code>:cities`, and has to know of no route.
- * Rankings of a continent follow from that: they carry `country:<code>:cities` of each country in them. What is said about
- * the country itself stays. To end all that is known of France, invalidate `country:FR`.
+ * So whoever changes a city invalidates three tags, and has to know of no route. What is said about the country itself
+ * stays.
  */
-import { Array, Context, Effect, Layer, Schema } from "effect"
-import { addDeps, Cached, cached, invalidate, tag } from "effect-cached"
+import { Context, Effect, Layer, Schema } from "effect"
+import { addDeps, Cached, cached, invalidate, type Tag, tag } from "effect-cached"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
-import { Atlas, City, Continent, Country, CountryCode, Measure, NearbyCity, Point, Ranking } from "./Atlas.ts"
+import { Atlas, City, Continent, Country, CountryCode, NearbyCity, Point } from "./Atlas.ts"
+import { Limit, Natural } from "./inputs.ts"
+import { PopulationReports, Rankings, Standings } from "./reports.ts"
 
-// Inputs come as text. `?limit=10`, `?limit=010` and no limit at all are the same input, and so the same entry.
-const Natural = Schema.FiniteFromString.pipe(Schema.decodeTo(Schema.Natural))
 const MinPopulation = Natural.pipe(Schema.withDecodingDefaultKey(Effect.succeed("0")))
-const Limit = Natural.check(Schema.isBetween({ minimum: 1, maximum: 1000 })).pipe(
-  Schema.withDecodingDefaultKey(Effect.succeed("10"))
-)
 
 // A route in one piece: its input is the key, its result the body, and its services are taken when the layer is built.
 // A `CountryNotFound` is a 404 for all who wait, and is not stored.
@@ -80,34 +78,13 @@ const GetNearest = HttpRouter.add(
   )
 )
 
-const makeStandings = Cached.make(
-  "standings",
-  {
-    input: { continent: Continent, measure: Measure },
-    success: Schema.Array(Ranking)
-  },
-  Effect.fnUntraced(function*({ continent, measure }) {
-    const lines = yield* (yield* Atlas).rankings(continent, measure)
-    yield* addDeps(...lines.map(({ country }) => tag`country:${country}:cities`))
-    return lines
-  })
-)
-
-/** The whole ranking of a continent: a cached function, which other cached results are made of. */
-export class Standings
-  extends Context.Service<Standings, Effect.Success<typeof makeStandings>>()("effect-cached/examples/atlas/Standings")
-{
-  static readonly layer = Layer.effect(Standings, makeStandings)
-}
-
-// A cached function that reads another, and is served as it is. It says nothing of tags: what it reads ends it.
+// A cached function is served as it is.
 const GetRankings = HttpRouter.use(Effect.fnUntraced(function*(router) {
-  const standings = yield* Standings
-  const rankings = yield* Cached.make("rankings", {
-    input: { continent: Continent, measure: Measure, limit: Limit },
-    success: Schema.Array(Ranking)
-  }, ({ continent, limit, measure }) => Effect.map(standings({ continent, measure }), Array.take(limit)))
-  yield* router.add("GET", "/rankings/:continent/:measure", cached(rankings))
+  yield* router.add("GET", "/rankings/:continent/:measure", cached(yield* Rankings))
+}))
+
+const GetPopulationReport = HttpRouter.use(Effect.fnUntraced(function*(router) {
+  yield* router.add("GET", "/reports/population/:continent/:places/:band", cached(yield* PopulationReports))
 }))
 
 const titles = { en: "The largest countries", de: "Die größten Länder", fr: "Les plus grands pays" }
@@ -174,32 +151,51 @@ const cityId = HttpRouter.schemaPathParams(Schema.Struct({ id: Natural }))
 const newPopulation = HttpServerRequest.schemaBodyJson(Schema.Struct({ population: Schema.Natural }))
 const cityJson = HttpServerResponse.schemaJson(City)
 
-// First the write, then the invalidation: whatever is computed from the old row in between is not kept. And both or
-// none: a client that hangs up must not come between them.
-const setPopulation = Effect.fnUntraced(function*(id: number, population: number) {
-  const city = yield* (yield* Atlas).setPopulation(id, population)
-  yield* invalidate(tag`city:${id}`, tag`country:${city.country}:cities`)
-  return city
-}, Effect.uninterruptible)
+const PutCity = HttpRouter.use(Effect.fnUntraced(function*(router) {
+  // This database begins anew with each start, and a cache in a file does not: it must not remember what was undone.
+  const changed = new Set<Tag.Tag>()
+  yield* Effect.addFinalizer(() => Effect.ignore(invalidate(...changed), { log: true }))
 
-const PutCity = HttpRouter.add(
-  "PUT",
-  "/cities/:id",
-  Effect.gen(function*() {
-    const { id } = yield* cityId
-    const { population } = yield* newPopulation
-    return yield* cityJson(yield* setPopulation(id, population))
-  }).pipe(
-    Effect.catchTag("SchemaError", (error) => Effect.succeed(HttpServerResponse.text(error.message, { status: 400 })))
+  // First the write, then the invalidation: whatever is computed from the old row in between is not kept. And both or
+  // none: a client that hangs up must not come between them.
+  const setPopulation = Effect.fnUntraced(function*(id: number, population: number) {
+    const atlas = yield* Atlas
+    const city = yield* atlas.setPopulation(id, population)
+    const { code, continent } = yield* Effect.orDie(atlas.country(city.country))
+    const tags = [tag`city:${id}`, tag`country:${code}:cities`, tag`continent:${continent}:cities`]
+    tags.forEach((tag) => changed.add(tag))
+    yield* invalidate(...tags)
+    return city
+  }, Effect.uninterruptible)
+
+  yield* router.add(
+    "PUT",
+    "/cities/:id",
+    Effect.gen(function*() {
+      const { id } = yield* cityId
+      const { population } = yield* newPopulation
+      return yield* cityJson(yield* setPopulation(id, population))
+    }).pipe(
+      Effect.catchTag("SchemaError", (error) => Effect.succeed(HttpServerResponse.text(error.message, { status: 400 })))
+    )
   )
-)
+}))
 
 /**
- * The service, on whatever `HttpServer` and cache it is given.
+ * The service, on whatever `HttpServer`, reports and cache it is given.
  *
  * Without the logger: a line for each request would cost more than a hit.
  */
 export const layer = HttpRouter.serve(
-  Layer.mergeAll(GetOverview, GetCountry, GetCities, GetNearest, GetRankings, GetFavourites, PutCity),
+  Layer.mergeAll(
+    GetOverview,
+    GetCountry,
+    GetCities,
+    GetNearest,
+    GetRankings,
+    GetPopulationReport,
+    GetFavourites,
+    PutCity
+  ),
   { disableLogger: true, disableListenLog: true }
-).pipe(Layer.provide(Standings.layer))
+)

@@ -18,7 +18,7 @@ import { failed } from "./failure.ts"
 import { openModule, orCannotRun } from "./openModule.ts"
 
 const module = Argument.String("module").pipe(
-  Argument.withDescription("The file that exports the functions, relative to this folder, or a package")
+  Argument.withDescription("The file that exports the functions, relative to this folder")
 )
 
 const precompute = Command.make(
@@ -51,6 +51,7 @@ const precompute = Command.make(
       Flag.optional
     ),
     retries: Flag.Int("retries").pipe(
+      Flag.filter((times) => times >= 0, (times) => `Expected a number of retries, 0 or more, found ${times}`),
       Flag.withDescription("How often a failing input is tried again, at growing distances (default: never)"),
       Flag.optional
     )

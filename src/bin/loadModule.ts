@@ -5,11 +5,10 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
-import { createRequire } from "node:module"
 import { errorText } from "../internal/precompute/wording.ts"
 import { cannotRun, type Failure } from "./failure.ts"
 
-/** The exports of a module: of a file, relative to the working folder, or of what a package there exports. */
+/** The exports of the module in a file, relative to the working folder. */
 export const loadModule = Effect.fnUntraced(function*(
   specifier: string
 ): Effect.fn.Return<Readonly<Record<string, unknown>>, Failure, FileSystem.FileSystem | Path.Path> {
@@ -27,21 +26,9 @@ const find = Effect.fnUntraced(function*(specifier: string) {
   const { stat } = yield* FileSystem.FileSystem
   const file = path.resolve(specifier)
   const found = yield* Effect.option(stat(file))
-  if (Option.isSome(found)) {
-    return found.value.type === "Directory"
-      ? yield* cannotRun(`${file} is a folder: give the file in it that exports the functions`)
-      : file
-  }
-  if (/^\.{0,2}[\\/]/.test(specifier) || path.isAbsolute(specifier)) {
-    return yield* cannotRun(`There is no file ${file}`)
-  }
-  return yield* Effect.try({
-    try: () => createRequire(path.resolve("package.json")).resolve(specifier),
-    catch: (cause) =>
-      cannotRun(
-        `There is no file ${file}, and no package of that name can be used here: ${errorText(cause).split("\n")[0]}`
-      )
-  })
+  if (Option.isNone(found)) return yield* cannotRun(`There is no file ${file}`)
+  if (found.value.type !== "Directory") return file
+  return yield* cannotRun(`${file} is a folder: give the file in it that exports the functions`)
 })
 
 // An error of node's module loader says it all. What a module throws by itself is best found by its stack.

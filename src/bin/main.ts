@@ -16,6 +16,12 @@ const teardown: Runtime.Teardown = (exit, onExit) =>
     process.stdout.write("", () => code === 0 ? process.exit() : onExit(code))
   })
 
+// Whoever reads what is written may have had enough of it.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error
+  process.exit(0)
+})
+
 run.pipe(
   Effect.provide(Layer.provideMerge(logger.layer, NodeServices.layer)),
   NodeRuntime.runMain({ disableErrorReporting: true, teardown })

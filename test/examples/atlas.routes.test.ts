@@ -5,9 +5,11 @@ import { ResultCache } from "effect-cached"
 import { HttpServer } from "effect/http"
 import { createServer } from "node:http"
 import { Atlas, type Query } from "../../examples/atlas/Atlas.ts"
+import * as Reports from "../../examples/atlas/reports.ts"
 import * as Routes from "../../examples/atlas/routes.ts"
 
 const Live = Routes.layer.pipe(
+  Layer.provide(Reports.layer),
   Layer.provideMerge([Atlas.layer, NodeHttpServer.layer(createServer, { host: "127.0.0.1", port: 0 })]),
   Layer.provide(ResultCache.layerMemory())
 )
@@ -313,6 +315,29 @@ it.layer(Live, { excludeTestServices: true, timeout: "30 seconds" })("the atlas 
         assert.strictEqual((yield* send("/rankings/XX/cities")).status, 400)
         assert.strictEqual((yield* send("/rankings/EU/rivers")).status, 400)
         assert.strictEqual((yield* send("/rankings/EU/__proto__")).status, 400)
+      }))
+  })
+
+  describe("GET /reports/population/:continent/:places/:band", () => {
+    it.effect("is a miss, then a hit, and ends with the cities of the continent", () =>
+      Effect.gen(function*() {
+        const path = "/reports/population/AN/all/small"
+        const first = yield* sendJson(path)
+        assert.strictEqual(first.cacheStatus, miss)
+        assert.strictEqual((yield* send(path)).cacheStatus, hit)
+        const [city] = (yield* sendJson("/countries/GS/cities?limit=1")).json
+        yield* setPopulation(city.id, 500)
+        const after = yield* sendJson(path)
+        assert.strictEqual(after.cacheStatus, miss)
+        assert.strictEqual(after.json.people, first.json.people - city.population + 500)
+        assert.strictEqual(after.json.share, 100)
+      }))
+
+    it.effect("refuses what is not in its domain", () =>
+      Effect.gen(function*() {
+        assert.strictEqual((yield* send("/reports/population/XX/all/small")).status, 400)
+        assert.strictEqual((yield* send("/reports/population/EU/some/small")).status, 400)
+        assert.strictEqual((yield* send("/reports/population/EU/all/tiny")).status, 400)
       }))
   })
 

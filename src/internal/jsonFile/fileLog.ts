@@ -27,6 +27,25 @@ export const makeFileLog = (now: () => number) => {
   const followers = new Set<(change: Change) => void>()
   let position = now() * 1000
   marks.gap(position)
+  // What everyone was told, for those who come later: from `begin` on, nothing is missing.
+  let begin = position
+  let told: Array<Record> = []
+  let tags = 0
+
+  const remember = (record: Record) => {
+    told.push(record)
+    tags += record.tags.length
+    if (record.tags.length > 0 && tags <= maxMarks) return
+    // Whatever is older is not valid for them.
+    begin = record.position
+    told = []
+    tags = 0
+  }
+
+  const tell = (change: Change) => {
+    if (change._tag === "Record") remember(change)
+    for (const follower of followers) follower(change)
+  }
 
   return {
     /** Where the log stands. */
@@ -40,14 +59,13 @@ export const makeFileLog = (now: () => number) => {
     },
     /** Whether nothing was invalidated since that an entry depends on. */
     isValid: ({ position, tags }: Record): boolean => marks.isValid({ tags, position, revision: -1 }),
-    tell: (change: Change) => {
-      for (const follower of followers) follower(change)
-    },
+    tell,
     follow: (follower: (change: Change) => void): Effect.Effect<void, never, Scope.Scope> =>
       Effect.acquireRelease(
         Effect.sync(() => {
           followers.add(follower)
-          follower({ _tag: "Gap", position })
+          follower({ _tag: "Gap", position: begin })
+          for (const record of told) follower({ _tag: "Record", ...record })
         }),
         () => Effect.sync(() => followers.delete(follower))
       )

@@ -13,7 +13,7 @@ import type * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import type * as CacheError from "../../CacheError.ts"
 import { handleInput } from "./input.ts"
-import { batchSize, collectKeys, removeKeys } from "./outside.ts"
+import { batchSize, collectKeys, type Keys, removeKeys } from "./outside.ts"
 import type { Progress, Summary } from "./progress.ts"
 import { makeReport, type Part, sizeOf, type Task } from "./report.ts"
 
@@ -52,13 +52,18 @@ interface Outlet {
 
 const maxWaiting = 256
 
+const none: Keys = new Map()
+
 const conduct = Effect.fnUntraced(function*(
   tasks: ReadonlyArray<Task>,
   settings: Settings,
   { gate, queue }: Outlet
 ): Effect.fn.Return<void, CacheError.CacheError, any> {
   const { concurrency, failFast, prune, timeBudget } = settings
-  const keys = prune === "keep" ? new Map<never, never>() : yield* collectKeys(tasks)
+  const keys = prune === "keep" ? none : yield* prune === "remove" ? collectKeys(tasks) : Effect.catch(
+    collectKeys(tasks),
+    (error) => Effect.as(Effect.logWarning(`Entries outside the domains cannot be told: ${error.message}`), none)
+  )
   const clock = yield* Clock.Clock
   const now = () => clock.currentTimeMillisUnsafe()
   const report = makeReport(tasks, keys, now, (progress) => void Queue.offerUnsafe(queue, progress))
