@@ -61,6 +61,9 @@ export class CacheEntry implements Stored {
   /** Where people may have changed it, until it was checked: nothing of it is served before. */
   unchecked: string | undefined = undefined
 
+  /** Whether its store holds it in memory only, because it could not be written where it should be. */
+  unsaved = false
+
   /** The revision of the dependency graph at which this entry was last found valid. */
   revision = -1
 

@@ -305,7 +305,7 @@ export const make = <
         fingerprint: fn.fingerprint,
         context: span === undefined ? captured : Context.add(captured, Tracer.ParentSpan, span),
         compute: fn.compute(key, encoded, varied),
-        check: fn.check
+        check: fn.check(key, encoded)
       }
     }
     return assemble<VaryBy.Services<VB>>({ fn, cache, claim, varyBy: definition.varyBy, request }) as Cached<

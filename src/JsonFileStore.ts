@@ -25,12 +25,12 @@ import { fileError, logError, storeError } from "./internal/errors.ts"
 import { renderDocument } from "./internal/jsonFile/document.ts"
 import { type Kept, sealOf } from "./internal/jsonFile/entryText.ts"
 import { type FileLog, makeFileLog } from "./internal/jsonFile/fileLog.ts"
-import { type Files, makeFiles } from "./internal/jsonFile/files.ts"
+import { type Files, makeFiles, type Version } from "./internal/jsonFile/files.ts"
 import { makeJournalFile } from "./internal/jsonFile/journalFile.ts"
 import { journalOf, load, readDisk, reportProblems, setAside, tagOfKey, whereIs } from "./internal/jsonFile/load.ts"
 import { type Lock, takeLock } from "./internal/jsonFile/lock.ts"
 import { makeMemoryStore, type MemoryStore } from "./internal/memoryStore.ts"
-import { millis } from "./internal/settings.ts"
+import { millis, size } from "./internal/settings.ts"
 import * as Store from "./Store.ts"
 
 /**
@@ -44,7 +44,8 @@ import * as Store from "./Store.ts"
  * - `watch`: whether edits are picked up as the file is saved, default `false`. Without it they are picked up when the file is
  *   about to be written, and at the next start.
  * - `foldEvery`: how often the store looks whether there is enough in the journal to write the file anew, default 10 seconds.
- * - `maxEntries`: default no bound. `maxBytes`: default 1 GiB. `sweepEvery`: as for `Store.layerMemory`.
+ * - `maxEntries`: default no bound. `maxBytes`: default 256 MiB, and not more: a file has to be read as one text.
+ *   `sweepEvery`: as for `Store.layerMemory`.
  *
  * @category models
  * @since 0.1.0
@@ -114,7 +115,7 @@ export const make = Effect.fnUntraced(function*(
   const foldEvery = yield* millis("JsonFileStore.foldEvery", options.foldEvery ?? "10 seconds")
   const memory = yield* makeMemoryStore({
     maxEntries: options.maxEntries ?? Infinity,
-    maxBytes: options.maxBytes ?? 1024 ** 3,
+    maxBytes: yield* size("JsonFileStore.maxBytes", options.maxBytes ?? mostBytes, mostBytes),
     sweepEvery: options.sweepEvery
   })
   const path = yield* Effect.orElseSucceed(fs.realPath(options.path), () => resolve(options.path))
@@ -124,6 +125,8 @@ export const make = Effect.fnUntraced(function*(
   if (options.watch === true) yield* watch(opened, file.pull)
   return file
 })
+
+const mostBytes = 256 * 1024 * 1024
 
 /** A file that is open, and what is known of it in this process. */
 interface Opened {
@@ -146,7 +149,7 @@ const lockFor = Effect.fnUntraced(function*(
 ): Effect.fn.Return<Lock | undefined, CacheError.CacheError, Scope.Scope> {
   if (access === "read") return undefined
   yield* files.makeFolder(path)
-  const self = { host: hostname(), pid: process.pid, token: randomUUID(), since: now() }
+  const self = { ...(yield* identity(fs)), pid: process.pid, token: randomUUID(), since: now() }
   const onLost = (error: CacheError.CacheError) => log.tell({ _tag: "Lost", error })
   const taken = takeLock(fs, files, path, { self, isRunning, onLost })
   if (access === "write") return yield* taken
@@ -155,6 +158,18 @@ const lockFor = Effect.fnUntraced(function*(
       ? Effect.as(Effect.logInfo(`${error.message}. It is opened for reading`), undefined)
       : Effect.fail(error))
 })
+
+// Containers may share a host's name, and each has a process 1. Linux tells them apart; elsewhere a name and an id have to do.
+const identity = Effect.fnUntraced(function*(fs: FileSystem.FileSystem) {
+  const boot = yield* Effect.orElseSucceed(fs.readFileString("/proc/sys/kernel/random/boot_id"), none)
+  const namespace = yield* Effect.orElseSucceed(fs.readLink("/proc/self/ns/pid"), none)
+  const status = yield* Effect.orElseSucceed(fs.readFileString("/proc/self/stat"), none)
+  // The 22nd field is when the process was started. The second, its name, may have anything in its brackets.
+  const started = status.slice(status.lastIndexOf(")") + 2).split(" ")[19] ?? ""
+  return { host: hostname(), system: `${boot.trim()} ${namespace}`.trim(), started }
+})
+
+const none = () => ""
 
 const isRunning = (pid: number): boolean => {
   try {
@@ -173,15 +188,24 @@ const keep = ({ now, path }: Opened, entry: Kept, position: number): CacheEntry.
   return kept
 }
 
-const keepAll = (opened: Opened, entries: Iterable<Kept>): void => {
+// Returns how many of them there was no room for.
+const keepAll = (opened: Opened, entries: Iterable<Kept>): number => {
+  const { log, memory } = opened
   const now = opened.now()
-  for (const entry of entries) if (entry.expiresAt > now) opened.memory.set(keep(opened, entry, opened.log.position()))
+  let lost = 0
+  const count = () => void lost++
+  memory.listeners.add(count)
+  for (const entry of entries) {
+    if (entry.expiresAt > now && memory.set(keep(opened, entry, log.position())) === "too-large") lost++
+  }
+  memory.listeners.delete(count)
+  return lost
 }
 
 // What a store in memory does in one step, this one does, too; what is to be kept has to be written besides.
 const storeOf = (
   memory: MemoryStore,
-  { clear, remove, set }: Pick<Store.Store["Service"], "set" | "remove" | "clear">
+  { clear, flush, remove, set }: Pick<Store.Store["Service"], "set" | "remove" | "flush" | "clear">
 ): Store.Store["Service"] =>
   Store.Store.of({
     // `get` finds the same as `peek`, but who peeks does not check what was found.
@@ -196,6 +220,7 @@ const storeOf = (
       ),
     set,
     remove,
+    flush,
     clear
   })
 
@@ -217,6 +242,7 @@ const read = Effect.fnUntraced(function*(opened: Opened) {
     store: storeOf(memory, {
       set: (entry) => Effect.sync(() => memory.set(entry)),
       remove: (key) => Effect.sync(() => memory.remove(key)),
+      flush: Effect.void,
       clear: Effect.sync(memory.clear)
     }),
     log: Broadcaster.Broadcaster.of({
@@ -245,12 +271,25 @@ const write = Effect.fnUntraced(function*(opened: Opened, lock: Lock, foldEvery:
   const { files, log, memory, now, path } = opened
   // Closed last: writing goes on while all else closes.
   const writing = yield* Scope.make()
+  yield* Effect.addFinalizer((exit) => Scope.close(writing, exit))
   const aside = setAside(files, path)
   const found = yield* load(files, path, now(), aside)
   let { disk } = found
-  keepAll(opened, found.entries)
-  const journal = makeJournalFile(files, journalOf(path), writing, lock.permit, () => disk.digest, found.journal)
+  const lost = keepAll(opened, found.entries)
+  if (lost > 0) {
+    const bytes = (yield* files.read(path)) ?? new Uint8Array()
+    yield* Effect.logWarning(
+      `${path} has ${lost} entries more than \`maxEntries\` and \`maxBytes\` allow: they are dropped, and ${yield* aside(
+        bytes,
+        disk.digest
+      )} is the file as it was found`
+    )
+  }
+  const journal = makeJournalFile(files, journalOf(path), writing, lock, () => disk.digest, found.journal)
+  yield* Effect.addFinalizer(() => journal.close)
   const alone = Semaphore.makeUnsafe(1)
+  const keeping = Semaphore.makeUnsafe(1)
+  const edits = new Set(found.entries.flatMap(({ edited, key }) => edited ? [key] : []))
   if (found.edit !== undefined) yield* journal.enqueueUnsafe({ edit: found.edit }, { flush: true })
 
   const append = (tags: ReadonlyArray<string>): Effect.Effect<number, CacheError.CacheError> =>
@@ -261,21 +300,36 @@ const write = Effect.fnUntraced(function*(opened: Opened, lock: Lock, foldEvery:
     })
 
   // Memory and journal change in one step, so that the journal has the same order.
+  const put = (entry: CacheEntry.CacheEntry): Effect.Effect<Store.SetResult, CacheError.CacheError> =>
+    Effect.suspend(() => {
+      // The journal says that it was invalidated, and must not say after that that it was stored.
+      if (!log.isValid(entry)) return Effect.succeed("superseded")
+      const result = memory.set(entry)
+      if (result !== "stored") return Effect.succeed(result)
+      // It is served all the same, and written with the next fold.
+      const onFailed = () => {
+        entry.unsaved = true
+        unsaved.add(entry)
+      }
+      return Effect.as(journal.enqueueUnsafe({ set: entry }, { onFailed }), result)
+    })
+
+  // What people have edited is not replaced by what another version of the function makes of it without a trace.
   const set = (entry: CacheEntry.CacheEntry): Effect.Effect<Store.SetResult, CacheError.CacheError> =>
     Effect.suspend(() => {
-      const result = memory.set(entry)
-      // The journal says that it was invalidated, and must not say after that that it was stored.
-      if (result !== "stored" || !log.isValid(entry)) return Effect.succeed(result)
-      return Effect.as(journal.enqueueUnsafe({ set: entry }), result)
+      const { fingerprint = "", unchecked } = memory.peek(entry.key) ?? {}
+      const isEdit = unchecked !== undefined && edits.has(entry.key)
+      const isOutdated = fingerprint !== "" && fingerprint !== entry.fingerprint
+      return isEdit && isOutdated ? Effect.andThen(keepAside, put(entry)) : put(entry)
     })
 
   const remove = (key: string) =>
-    Effect.suspend(() => {
+    Effect.uninterruptible(Effect.suspend(() => {
       const entry = memory.peek(key)
       // It cannot be used as it is. Who has written it shall find it again.
-      const keeping = entry?.unchecked !== undefined && log.isValid(entry) ? keepAside : Effect.void
+      const kept = entry?.unchecked !== undefined && log.isValid(entry) ? keepAside : Effect.void
       return Effect.andThen(
-        keeping,
+        kept,
         Effect.suspend(() => {
           // Who has mended it meanwhile keeps it.
           if (memory.peek(key) !== entry) return Effect.void
@@ -283,12 +337,18 @@ const write = Effect.fnUntraced(function*(opened: Opened, lock: Lock, foldEvery:
           return Effect.asVoid(journal.enqueueUnsafe({ remove: key }))
         })
       )
-    })
+    }))
 
-  const keepAside = Effect.gen(function*() {
-    const { bytes, disk: found } = yield* readDisk(files, path, now())
-    yield* Effect.logWarning(`${yield* aside(bytes, found.digest)} is ${path} as it was found`)
-  })
+  // Once for each state of the file, however many of its entries cannot be used.
+  let keptAside: Version
+  const keepAside = keeping.withPermit(Effect.gen(function*() {
+    const version = yield* files.version(path)
+    if (version === keptAside) return
+    const bytes = yield* files.read(path)
+    if (bytes === undefined) return
+    yield* Effect.logWarning(`${yield* aside(bytes, files.digestOf(bytes))} is ${path} as it was found`)
+    keptAside = version
+  }))
 
   const clear = Effect.suspend(() => {
     memory.clear()
@@ -326,21 +386,33 @@ const write = Effect.fnUntraced(function*(opened: Opened, lock: Lock, foldEvery:
     const onWritten = () => {
       disk = changed
       for (const key of gone) memory.remove(key)
-      for (const entry of edited) memory.set(keep(opened, entry, record.position))
+      for (const entry of edited) {
+        edits.add(entry.key)
+        memory.set(keep(opened, entry, record.position))
+      }
       log.tell({ _tag: "Record", ...record })
     }
     const edit = { base: changed.digest, tags, set: edited, gone }
-    yield* journal.enqueueUnsafe({ edit }, { flush: true, onWritten })
+    // If it cannot be written now it will be tried again. Until then all agree that what was edited has ended.
+    const onFailed = () => log.tell({ _tag: "Record", ...record })
+    yield* journal.enqueueUnsafe({ edit }, { flush: true, onWritten, onFailed })
     yield* Effect.logInfo(`${path} was edited: ${edited.length} entries are new or changed, ${gone.length} are gone`)
   })
 
+  const unsaved = new Set<CacheEntry.CacheEntry>()
+  let folded = 0
+  let closing = false
+  const sizeAtOpen = disk.size
   const foldOnce = Effect.gen(function*() {
     yield* pull
+    // Someone is about to write into it.
+    if (disk.size === 0 && disk.version !== undefined && !closing) return true
     // The mark first: what is stored after it stays in the journal, whether it is in the file or not.
     const marked = journal.markUnsafe()
     const kept = memory.entries().filter(log.isValid)
+    const retried = Array.from(unsaved)
     const through = yield* marked
-    if (through === 0) return true
+    if (through === 0 && unsaved.size === 0) return true
     const temporary = `${path}.tmp`
     const written = yield* files.write(temporary, renderDocument(kept), path)
     const version = yield* files.version(temporary)
@@ -349,7 +421,12 @@ const write = Effect.fnUntraced(function*(opened: Opened, lock: Lock, foldEvery:
     if ((yield* files.version(path)) !== disk.version) return false
     yield* files.replace(temporary, path)
     disk = { ...written, version, entries: new Map(kept.map((entry) => [entry.key, entry])) }
+    for (const entry of retried) {
+      entry.unsaved = false
+      unsaved.delete(entry)
+    }
     yield* journal.cut(written.digest)
+    folded += written.size + journal.size()
     return true
   })
 
@@ -359,23 +436,23 @@ const write = Effect.fnUntraced(function*(opened: Opened, lock: Lock, foldEvery:
     for (let tries = 0; tries < 3; tries++) if (yield* foldOnce) return
   })))
 
-  // Bytes written stay in proportion to bytes kept: the file is written anew when there is much to add to it, or when there
-  // is enough and nothing more comes.
+  // Bytes written stay in proportion to bytes kept: what folding has written is never much more than what there was to add.
+  // A small file is written anew whenever nothing happens.
   let sizeBefore = 0
   const foldWhenWorthIt = Effect.suspend(() => {
     const size = journal.size()
     const isQuiet = size === sizeBefore
     sizeBefore = size
-    const isMuch = size > 4 * disk.size
-    const isEnough = size > 0 && 8 * Math.max(size, smallFile) > disk.size
-    return isMuch || (isQuiet && isEnough) ? reported(path, fold) : Effect.void
+    const cost = disk.size + size
+    const isWorthIt = (isQuiet && cost <= smallFile) || folded + cost <= 1.1 * (sizeAtOpen + journal.written())
+    return (size > 0 || unsaved.size > 0) && isWorthIt ? reported(path, fold) : Effect.void
   })
 
-  yield* Effect.addFinalizer((exit) =>
-    reported(path, fold).pipe(
-      Effect.andThen(journal.close),
-      Effect.andThen(Scope.close(writing, exit))
-    )
+  yield* Effect.addFinalizer(() =>
+    Effect.suspend(() => {
+      closing = true
+      return reported(path, fold)
+    })
   )
   yield* Effect.forkScoped(Effect.repeat(foldWhenWorthIt, Schedule.spaced(foldEvery)))
 
@@ -383,6 +460,7 @@ const write = Effect.fnUntraced(function*(opened: Opened, lock: Lock, foldEvery:
     store: storeOf(memory, {
       set: (entry) => inStore("set", set(entry)),
       remove: (key) => inStore("remove", remove(key)),
+      flush: fold,
       clear: inStore("clear", clear)
     }),
     log: Broadcaster.Broadcaster.of({
@@ -396,7 +474,7 @@ const write = Effect.fnUntraced(function*(opened: Opened, lock: Lock, foldEvery:
 })
 
 // In bytes. Up to this size writing a file anew costs next to nothing.
-const smallFile = 8192
+const smallFile = 1024 * 1024
 
 const inStore = <A>(
   operation: CacheError.StoreError["operation"],

@@ -24,7 +24,7 @@ import type * as CacheMetrics from "./CacheMetrics.ts"
 import * as DependencyGraph from "./DependencyGraph.ts"
 import type * as claims from "./internal/claims.ts"
 import { makeClaims } from "./internal/claims.ts"
-import { recursionError, storeError, tagError, timeoutError } from "./internal/errors.ts"
+import { codecError, describe, recursionError, storeError, tagError, timeoutError } from "./internal/errors.ts"
 import { makeEventBus } from "./internal/eventBus.ts"
 import { airborne, CurrentFlight, Flight, type Landing, landings } from "./internal/flight.ts"
 import { follow, makeForget } from "./internal/log.ts"
@@ -112,6 +112,8 @@ export class ResultCache extends Context.Service<ResultCache, {
   readonly lookup: (lookup: Lookup) => Effect.Effect<Answer, CacheError.CacheError>
   /** The entries of the store that are valid now. */
   readonly entries: Stream.Stream<CacheEntry.CacheEntry, CacheError.CacheError>
+  /** Tells the store that nothing more will come for a while. */
+  readonly flush: Effect.Effect<void, CacheError.CacheError>
   /** Removes the entry of a key from the store. Who must not be given it any more has to `forget` it, too. */
   readonly remove: (key: string) => Effect.Effect<void, CacheError.CacheError>
   /** Reports that a stored entry could not be used, and removes it. */
@@ -206,7 +208,7 @@ export const make = Effect.fnUntraced(function*(
     (entry.expiresAt === Infinity || entry.expiresAt > now())
 
   const whyNot = (entry: CacheEntry.CacheEntry | undefined, { fingerprint, key }: Lookup): CacheEvent.Because => {
-    if (entry === undefined || entry.key !== key) return "missing"
+    if (entry === undefined || entry.key !== key || entry.unsaved) return "missing"
     if (entry.fingerprint !== fingerprint) return "changed"
     return entry.expiresAt <= now() ? "expired" : "invalidated"
   }
@@ -241,11 +243,12 @@ export const make = Effect.fnUntraced(function*(
   ): Effect.Effect<Answer, CacheError.CacheError> =>
     Effect.suspend(() => {
       const entry = peek(request.key, request.fingerprint)
-      if (entry !== undefined) {
+      const flight = flights.get(request.key)
+      // What is still being stored is no hit for who waits until it is.
+      if (entry !== undefined && !(request.durable === true && (flight !== undefined || entry.unsaved))) {
         tellHit(entry.key)
         return Effect.succeed(answer("hit", landed(entry, graph.revision()), current))
       }
-      const flight = flights.get(request.key)
       if (flight === undefined || !mayJoin(flight)) return takeOff(request, current, restore)
       if (current?.flight.wouldWaitForItself(flights, request.key, flight) === true) {
         return Effect.fail(recursionError(request.key))
@@ -397,7 +400,8 @@ export const make = Effect.fnUntraced(function*(
   const ask = Effect.fnUntraced(function*(flight: Flight, request: Lookup) {
     const found = Result.getOrUndefined(yield* guarded(request.key, "get", () => store.get(request.key)))
     const entry = found?.unchecked !== undefined && found.key === request.key ? yield* confirm(found, request) : found
-    if (entry !== undefined && entry.key === request.key && mayServe(entry, request.fingerprint)) {
+    const isMissed = entry?.unsaved === true && request.durable === true
+    if (entry !== undefined && !isMissed && entry.key === request.key && mayServe(entry, request.fingerprint)) {
       tellHit(request.key)
       return entry
     }
@@ -412,14 +416,23 @@ export const make = Effect.fnUntraced(function*(
     { check, fingerprint }: Lookup
   ): Effect.Effect<CacheEntry.CacheEntry | undefined> => {
     if (entry.fingerprint !== "" && entry.fingerprint !== fingerprint) return Effect.succeed(entry)
-    return Effect.matchEffect(check === undefined ? Effect.succeed(entry.body) : check(entry), {
+    const checked: Effect.Effect<internal.Checked, CacheError.CacheError> = check === undefined ?
+      Effect.succeed(entry) :
+      Effect.catchDefect(
+        check(entry),
+        (defect) =>
+          Effect.fail(codecError("malformed", `The stored entry makes its schema throw: ${describe(defect)}`, defect))
+      )
+    return Effect.matchEffect(checked, {
       onFailure: (error) => Effect.as(discard(entry, error), undefined),
-      onSuccess: (body) => {
-        if (body === entry.body && fingerprint === entry.fingerprint) {
+      onSuccess: ({ body, tags: own }) => {
+        const missing = own.some((tag) => !entry.tags.includes(tag))
+        if (!missing && body === entry.body && fingerprint === entry.fingerprint) {
           entry.unchecked = undefined
           return Effect.succeed(entry)
         }
-        const { createdAt, expiresAt, head, key, position, tags } = entry
+        const { createdAt, expiresAt, head, key, position } = entry
+        const tags = missing ? Array.from(new Set([...entry.tags, ...own])).toSorted() : entry.tags
         const confirmed = new CacheEntry.CacheEntry({
           key,
           fingerprint,
@@ -465,7 +478,9 @@ export const make = Effect.fnUntraced(function*(
       if (discarded.has(entry)) return Effect.void
       discarded.add(entry)
       tell(CacheEvent.Undecodable({ key: entry.key, error }))
-      return Effect.asVoid(guarded(entry.key, "remove", () => store.remove(entry.key)))
+      return Effect.asVoid(guarded(entry.key, "remove", () => store.remove(entry.key))).pipe(
+        Effect.onInterrupt(() => Effect.sync(() => discarded.delete(entry)))
+      )
     })
 
   return ResultCache.of({
@@ -484,6 +499,7 @@ export const make = Effect.fnUntraced(function*(
     took,
     lookup,
     entries: Stream.filter(store.entries, graph.isValid),
+    flush: store.flush,
     remove: store.remove,
     discard,
     claim: makeClaims(forget),
@@ -492,7 +508,7 @@ export const make = Effect.fnUntraced(function*(
   })
 })
 
-// How long, in milliseconds, who asks for a stored result waits at least, where others would go on without.
+// In milliseconds. Who asks for a result to be stored waits longer for it than others do.
 const durableTimeout = 60_000
 
 // Begins at once, and sets no timer for what is done at once.

@@ -59,6 +59,8 @@ export class Store extends Context.Service<Store, {
   readonly set: (entry: CacheEntry.CacheEntry) => Effect.Effect<SetResult, CacheError.CacheError>
   /** Removes the entry of a key, if there is one. */
   readonly remove: (key: string) => Effect.Effect<void, CacheError.CacheError>
+  /** Called when nothing more will come for a while: a good time for what takes long. */
+  readonly flush: Effect.Effect<void, CacheError.CacheError>
   /** All entries that are not expired, for tools. */
   readonly entries: Stream.Stream<CacheEntry.CacheEntry, CacheError.CacheError>
   /** Removes all entries of this store's namespace. */
@@ -136,6 +138,7 @@ export const makeMemory = (
       get: (key) => Effect.sync(() => memory.peek(key)),
       set: (entry) => Effect.sync(() => memory.set(entry)),
       remove: (key) => Effect.sync(() => memory.remove(key)),
+      flush: Effect.void,
       entries: Stream.suspend(() => Stream.fromIterable(memory.entries())),
       clear: Effect.sync(memory.clear),
       onRemoval: (listener) =>
@@ -248,7 +251,8 @@ const tiered = (near: Store["Service"], far: Store["Service"]): Store["Service"]
       const close = near.remote ? yield* near.get(key) : near.peek(key)
       const distant = yield* far.get(key)
       if (distant === undefined || (close !== undefined && close.position >= distant.position)) return close
-      yield* near.set(distant)
+      // Nothing that was not checked is copied: not every store can keep that.
+      if (distant.unchecked === undefined) yield* near.set(distant)
       return distant
     }),
     set: Effect.fnUntraced(function*(entry) {
@@ -257,6 +261,7 @@ const tiered = (near: Store["Service"], far: Store["Service"]): Store["Service"]
       return close === "stored" ? close : distant
     }),
     remove: (key) => both(near.remove(key), far.remove(key)),
+    flush: both(near.flush, far.flush),
     entries: far.entries,
     clear: both(near.clear, far.clear),
     onRemoval: (listener) => Effect.andThen(near.onRemoval(listener), far.onRemoval(listener))

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, FileSystem, Queue, Scope } from "effect"
 import { type Broadcaster, type CacheError, invalidate } from "effect-cached"
 import { TestClock } from "effect/testing"
+import { readFileSync, readlinkSync } from "node:fs"
 import { hostname } from "node:os"
 import { bodies, entryOf, inFolder, keyOf, lives, makeDisk, open, settled, squares } from "./jsonFile.ts"
 
@@ -17,9 +18,25 @@ const write = (path: string, inputs: ReadonlyArray<number>) => lives({ path }, s
 
 const problemOf = (error: CacheError.CacheError) => error.reason._tag === "FileError" ? error.reason.problem : undefined
 
+const read = (of: () => string): string => {
+  try {
+    return of().trim()
+  } catch {
+    return ""
+  }
+}
+
+// As a process of this system would say it.
+const here = {
+  system: `${read(() => readFileSync("/proc/sys/kernel/random/boot_id", "utf8"))} ${
+    read(() => readlinkSync("/proc/self/ns/pid"))
+  }`.trim(),
+  started: "in another life"
+}
+
 // The lock of another process.
 const lockOf = (holder: { readonly host?: string; readonly pid: number }) =>
-  `${JSON.stringify({ host: hostname(), token: "another", since: 1_000, ...holder })}\n`
+  `${JSON.stringify({ ...here, host: hostname(), token: "another", since: 1_000, ...holder })}\n`
 
 // No process has such a number.
 const gone = 2 ** 30

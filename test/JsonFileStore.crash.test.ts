@@ -276,7 +276,7 @@ describe("whatever happens", () => {
             return number < at.number ? "do" : number === at.number ? "tear" : "fail"
           })
         return Effect.map(run(folder, decide, () => !alive), ({ model }) => model)
-      }),
+      }, true),
     timeout
   )
 

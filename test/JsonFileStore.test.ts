@@ -219,7 +219,7 @@ describe("what changed", () => {
           fingerprint: fn.fingerprint,
           context: Context.empty(),
           compute: fn.compute(key, encoded, undefined),
-          check: fn.check,
+          check: fn.check(key, encoded),
           durable: true
         })
         return [answer.how === "hit" ? "hit" : answer.because, executed.length]

@@ -11,16 +11,16 @@ import * as SchemaAST from "effect/SchemaAST"
 import * as SchemaRepresentation from "effect/SchemaRepresentation"
 import type * as Scope from "effect/Scope"
 import * as CacheEntry from "../CacheEntry.ts"
-import type * as CacheError from "../CacheError.ts"
+import * as CacheError from "../CacheError.ts"
 import type * as CachePolicy from "../CachePolicy.ts"
 import { copyOfRecord } from "./copy.ts"
 import { digest } from "./digest.ts"
 import { codecError, definitionError, describe, inputError, resultError } from "./errors.ts"
 import { lossOf } from "./faithful.ts"
-import type { Flight } from "./flight.ts"
+import { Flight } from "./flight.ts"
 import { freezeDeep } from "./freeze.ts"
-import { type Encoded, makeInputKey } from "./inputKey.ts"
-import type { Answer, Computed } from "./lookup.ts"
+import { type Encoded, isPlain, makeInputKey } from "./inputKey.ts"
+import type { Answer, Checked, Computed } from "./lookup.ts"
 import { lifetime } from "./settings.ts"
 import { functionTag, keyTag } from "./tagText.ts"
 
@@ -175,15 +175,23 @@ export const makeCachedFunction = Effect.fnUntraced(function*(
           }
         ) as Effect.Effect<Computed, unknown, Scope.Scope>,
     /**
-     * The body that the function would have written for what people may have written. Fails with a `CacheError` of reason
-     * `CodecError` where it does not fit the schema or has more than that.
+     * What the function would have written for what people may have written. Fails with a `CacheError` of reason
+     * `CodecError` where that does not fit the schema or has more than it.
      */
-    check: (entry: CacheEntry.CacheEntry): Effect.Effect<string, CacheError.CacheError> =>
-      Effect.flatMap(decodeEntry(entry, strictly), (value) =>
-        Effect.mapBoth(provide(encodeResult(value)), {
-          onFailure: (cause) => unreadable(entry, cause),
-          onSuccess: (json) => JSON.stringify(json)
-        })),
+    check:
+      (key: string, encoded: Encoded) =>
+      (entry: CacheEntry.CacheEntry): Effect.Effect<Checked, CacheError.CacheError> =>
+        entry.head !== undefined ? Effect.fail(unreadable(entry, "a result has no \"head\"")) : Effect.mapError(
+          Effect.gen(function*() {
+            const body = JSON.stringify(yield* provide(encodeResult(yield* decodeEntry(entry, strictly))))
+            // A flight that nobody sees, for the tags that are known beforehand.
+            const flight = new Flight({}, key, 0, 0, undefined)
+            flight.addTags([tag, keyTag(tag, key.slice(prefix.length))])
+            addDeps(flight, yield* provide(input.decode(encoded)))
+            return { body, tags: flight.tags }
+          }),
+          (cause) => cause instanceof CacheError.CacheError ? cause : unreadable(entry, cause)
+        ),
     /** The function itself, past the cache. */
     bypass: (decoded: unknown, varied: unknown) => f(decoded, varied),
     encodeBody: (value: unknown) =>
@@ -221,8 +229,10 @@ const maxNameLength = 200
 const controlCharacter = /[\u0000-\u001f\u007f]/
 
 // Schemas as data: what keys and bodies are, what they decode to, and what the function was told about its version.
-const fingerprint = ({ input, success, version }: AnyDefinition): string => {
-  const schemas = [Schema.Struct(input ?? {}), Schema.toCodecJson(success)].flatMap((
+const fingerprint = ({ input = {}, success, version }: AnyDefinition): string => {
+  // A field that is decoded as it is stands in the key: what other values it may have changes no result.
+  const decoded = Object.fromEntries(Object.entries(input).filter(([, { ast }]) => !isPlain(ast)))
+  const schemas = [Schema.Struct(decoded), Schema.toCodecJson(success)].flatMap((
     { ast }
   ) => [ast, SchemaAST.toType(ast)])
   const described = [...schemas.map((ast) => SchemaRepresentation.toRepresentation(ast)), version ?? ""]

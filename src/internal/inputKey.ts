@@ -90,7 +90,7 @@ const hasPrimitives = (input: Encoded, names: ReadonlyArray<string>): boolean =>
 }
 
 /** Whether a schema encodes each of its values, all primitive, as that value. */
-const isPlain = (ast: SchemaAST.AST): boolean => {
+export const isPlain = (ast: SchemaAST.AST): boolean => {
   if (ast.encoding !== undefined) return false
   switch (ast._tag) {
     case "String":

@@ -38,8 +38,17 @@ export interface Lookup {
   readonly fresh?: boolean | undefined
   /** Whether the answer waits until the store has answered, too. */
   readonly durable?: boolean | undefined
-  /** The body as it has to be, of an entry that people may have changed. Default: every body is as it has to be. */
-  readonly check?: ((entry: CacheEntry.CacheEntry) => Effect.Effect<string, CacheError.CacheError>) | undefined
+  /**
+   * The body as it has to be, of an entry that people may have changed, and the tags that it has in any case. Default: every
+   * entry is as it has to be.
+   */
+  readonly check?: ((entry: CacheEntry.CacheEntry) => Effect.Effect<Checked, CacheError.CacheError>) | undefined
+}
+
+/** What an entry should be. */
+export interface Checked {
+  readonly body: string | Uint8Array
+  readonly tags: ReadonlyArray<string>
 }
 
 /** What a lookup ends with. */

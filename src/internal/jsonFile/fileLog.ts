@@ -72,4 +72,4 @@ export const makeFileLog = (now: () => number) => {
   }
 }
 
-const maxMarks = 100_000
+const maxMarks = 1_000_000

@@ -45,7 +45,9 @@ export const makeFiles = (fs: FileSystem.FileSystem, makeHash: () => Hash) => {
   const write = (path: string, texts: Iterable<string>, like?: string): Effect.Effect<Written, CacheError.CacheError> =>
     Effect.mapError(
       Effect.scoped(Effect.gen(function*() {
-        const file = yield* fs.open(path, { flag: "w" })
+        // Whoever else writes to a file of this name writes to one without a name.
+        yield* fs.remove(path, { force: true })
+        const file = yield* fs.open(path, { flag: "wx" })
         const hash = makeHash()
         let size = 0
         for (const piece of pieces(texts)) {
@@ -84,9 +86,21 @@ export const makeFiles = (fs: FileSystem.FileSystem, makeHash: () => Hash) => {
     makeFolder: (path: string): Effect.Effect<void, CacheError.CacheError> =>
       Effect.mapError(fs.makeDirectory(folderOf(path), { recursive: true }), unwritable(folderOf(path))),
     openToAppend: (path: string): Effect.Effect<FileSystem.File, CacheError.CacheError, Scope.Scope> =>
-      Effect.mapError(fs.open(path, { flag: "a" }), unwritable(path)),
-    writeBytes: (path: string, bytes: Uint8Array): Effect.Effect<void, CacheError.CacheError> =>
-      Effect.mapError(fs.writeFile(path, bytes), unwritable(path)),
+      Effect.tap(Effect.mapError(fs.open(path, { flag: "a" }), unwritable(path)), () => settleFolder(path)),
+    /** Keeps bytes in a file, if there is none yet. */
+    keep: (path: string, bytes: Uint8Array): Effect.Effect<void, CacheError.CacheError> => {
+      const temporary = `${path}.tmp`
+      const write = Effect.scoped(Effect.gen(function*() {
+        if (yield* fs.exists(path)) return
+        yield* fs.remove(temporary, { force: true })
+        const file = yield* fs.open(temporary, { flag: "wx" })
+        yield* file.writeAll(bytes)
+        yield* file.sync
+        yield* fs.rename(temporary, path)
+        yield* settleFolder(path)
+      }))
+      return Effect.mapError(write, unwritable(path))
+    },
     link: (from: string, to: string): Effect.Effect<boolean, CacheError.CacheError> =>
       fs.link(from, to).pipe(
         Effect.as(true),

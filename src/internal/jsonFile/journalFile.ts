@@ -16,6 +16,7 @@ import type * as CacheError from "../../CacheError.ts"
 import { fileError } from "../errors.ts"
 import { type Files, unwritable } from "./files.ts"
 import { journalLine, type JournalRecord } from "./journal.ts"
+import type { Lock } from "./lock.ts"
 
 interface Item {
   /** `undefined` for one that only asks where the journal stands. */
@@ -24,6 +25,7 @@ interface Item {
   readonly isChange: boolean
   readonly flush: boolean
   readonly onWritten: () => void
+  readonly onFailed: () => void
   readonly deferred: Deferred.Deferred<number, CacheError.CacheError>
 }
 
@@ -35,14 +37,14 @@ interface Open {
 export type JournalFile = ReturnType<typeof makeJournalFile>
 
 /**
- * Changes are written in `scope`, each time after `permit`. `base` gives the digest of the file that a new journal belongs to;
+ * Changes are written in `scope`, as long as the lock is held. `base` gives the digest of the file that a new journal belongs to;
  * `found` says how much of the journal that is there already is whole.
  */
 export const makeJournalFile = (
   files: Files,
   path: string,
   scope: Scope.Scope,
-  permit: Effect.Effect<void, CacheError.CacheError>,
+  lock: Lock,
   base: () => string,
   found: { readonly lines: number; readonly size: number } | undefined
 ) => {
@@ -57,6 +59,7 @@ export const makeJournalFile = (
   let lines = found?.lines ?? 0
   let size = found?.size ?? 0
   let torn = found !== undefined
+  let written = size
   // The lines since the last mark.
   let tail: Array<string> = []
 
@@ -80,6 +83,7 @@ export const makeJournalFile = (
       if (flush) yield* file.sync
       torn = false
       size += bytes.length
+      written += bytes.length
       lines += texts.length
     }).pipe(Effect.mapError(unwritable(path)))
 
@@ -89,15 +93,18 @@ export const makeJournalFile = (
     const exit = yield* Effect.exit(Effect.gen(function*() {
       const texts = batch.flatMap(({ line }) => line === undefined ? [] : [line])
       if (texts.length === 0) return
-      yield* permit
+      // Nothing is cut off that another process has written.
+      yield* torn ? lock.confirm : lock.permit
       open ??= yield* openToAppend
       const whole = size === 0 ? [journalLine({ base: base() }), ...texts] : texts
       yield* add(open.file, whole, batch.some(({ flush }) => flush))
     }))
     let through = lines - batch.filter(({ line }) => line !== undefined).length
-    for (const { deferred, isChange, line, onWritten } of batch) {
-      if (Exit.isFailure(exit)) Deferred.doneUnsafe(deferred, Exit.failCause(exit.cause))
-      else {
+    for (const { deferred, isChange, line, onFailed, onWritten } of batch) {
+      if (Exit.isFailure(exit)) {
+        onFailed()
+        Deferred.doneUnsafe(deferred, Exit.failCause(exit.cause))
+      } else {
         if (line === undefined) tail = []
         else {
           if (isChange) tail.push(line)
@@ -124,7 +131,7 @@ export const makeJournalFile = (
 
   const enqueueUnsafe = (
     record: JournalRecord | undefined,
-    { flush = false, onWritten = nothing }: Options = {}
+    { flush = false, onFailed = nothing, onWritten = nothing }: Options = {}
   ): Effect.Effect<number, CacheError.CacheError> => {
     if (closed) return Effect.fail(closedError)
     const deferred = Deferred.makeUnsafe<number, CacheError.CacheError>()
@@ -133,6 +140,7 @@ export const makeJournalFile = (
       isChange: record !== undefined && !("fold" in record || "base" in record),
       flush,
       onWritten,
+      onFailed,
       deferred
     })
     return Effect.andThen(started, Deferred.await(deferred))
@@ -164,9 +172,12 @@ export const makeJournalFile = (
   return {
     /** How many bytes of changes there are. */
     size: () => size,
+    /** How many bytes have been written to it so far, whatever was cut. */
+    written: () => written,
     /**
      * Gives a change its place, at once. The effect waits until it is written and returns the number of lines up to it;
-     * `onWritten` is called before anyone hears of it, in the order of the changes. `flush` waits for the disk.
+     * `onWritten` is called before anyone hears of it, in the order of the changes, or `onFailed` if it could not be written.
+     * `flush` waits for the disk.
      */
     enqueueUnsafe: (record: JournalRecord, options?: Options) => enqueueUnsafe(record, options),
     /** Marks a place: what is enqueued from now on is what {@link cut} keeps. Returns the number of lines before it. */
@@ -177,7 +188,10 @@ export const makeJournalFile = (
       closed = true
       const left = queue
       queue = []
-      for (const { deferred } of left) Deferred.doneUnsafe(deferred, Effect.fail(closedError))
+      for (const { deferred, onFailed } of left) {
+        onFailed()
+        Deferred.doneUnsafe(deferred, Effect.fail(closedError))
+      }
       return alone.withPermit(close)
     })
   }
@@ -186,6 +200,7 @@ export const makeJournalFile = (
 interface Options {
   readonly flush?: boolean | undefined
   readonly onWritten?: (() => void) | undefined
+  readonly onFailed?: (() => void) | undefined
 }
 
 const nothing = () => {}

@@ -95,7 +95,7 @@ export const load = Effect.fnUntraced(function*(
 /** Keeps a file under another name, the same for the same content. */
 export const setAside = (files: Files, path: string): Aside => (bytes, digest) => {
   const name = `${path}.aside-${digest.slice(0, 8)}`
-  return Effect.as(files.writeBytes(name, bytes), name)
+  return Effect.as(files.keep(name, bytes), name)
 }
 
 /** What is in a file now. */
@@ -119,12 +119,17 @@ const parse = (path: string, bytes: Uint8Array, now: number): Result.Result<Docu
   Result.flatMap(
     Result.try({
       try: () => decoder.decode(bytes),
-      catch: (cause) => refused(path, "foreign", "it is not text in UTF-8", cause)
+      catch: (cause) =>
+        bytes.length > longestText
+          ? fileError(path, "unreadable", `it is too large to be read as one text: ${bytes.length} bytes`, cause)
+          : refused(path, "foreign", "it is not text in UTF-8", cause)
     }),
     (text) => Result.mapError(parseDocument(text, now), ({ message, problem }) => refused(path, problem, message))
   )
 
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
+// In UTF-16 units, for V8.
+const longestText = 2 ** 29 - 24
 
 const refused = (path: string, problem: "foreign" | "version", message: string, cause?: unknown) =>
   fileError(

@@ -20,7 +20,11 @@ import { type Files, unwritable } from "./files.ts"
 /** A process, as far as others can tell. */
 export interface Holder {
   readonly host: string
+  /** Where process ids mean something: the same for processes that can see each other, empty where that is not known. */
+  readonly system: string
   readonly pid: number
+  /** Tells processes with one id apart, empty where they cannot be told apart. */
+  readonly started: string
   /** Different for each lock that is taken. */
   readonly token: string
   /** When it took the lock, in milliseconds since the epoch. */
@@ -50,6 +54,10 @@ const heartbeat = 5_000
 /** The locks that this process holds. */
 const own = new Set<string>()
 
+/** Those that it has given back of late. One that could not be removed is still on the disk. */
+const past = new Set<string>()
+const maxPast = 1000
+
 /** Takes the lock of a file until the scope closes. Fails with a `CacheError` of reason `FileError` that says who holds it. */
 export const takeLock = Effect.fnUntraced(function*(
   fs: FileSystem.FileSystem,
@@ -71,8 +79,10 @@ export const takeLock = Effect.fnUntraced(function*(
   })
 
   const isFree = Effect.fnUntraced(function*(of: Holder | undefined) {
-    if (of !== undefined && of.host === self.host) {
-      if (of.pid === self.pid ? !own.has(of.token) : !isRunning(of.pid)) return true
+    if (of !== undefined && own.has(of.token)) return false
+    if (of !== undefined && past.has(of.token)) return true
+    if (of !== undefined && of.host === self.host && of.system === self.system) {
+      if (of.pid === self.pid ? of.started !== self.started : !isRunning(of.pid)) return true
     }
     // Both times are those of the disk: no two clocks are compared.
     const last = yield* files.writtenAt(lock)
@@ -112,10 +122,14 @@ export const takeLock = Effect.fnUntraced(function*(
     return yield* held(yield* holder)
   }).pipe(Effect.ensuring(Effect.ignore(files.remove(mine))))
 
+  let lost: CacheError.CacheError | undefined
   const confirm = Effect.flatMap(holder, (by) => {
+    if (lost !== undefined) return Effect.fail(lost)
     if (by?.token === self.token) return Effect.void
     const error = held(by)
     onLost(error)
+    // One that is not there may be in the hands of someone who looks whether it is free, and puts it back.
+    if (by !== undefined) lost = error
     return Effect.fail(error)
   })
 
@@ -124,7 +138,11 @@ export const takeLock = Effect.fnUntraced(function*(
     () =>
       Effect.andThen(
         Effect.ignore(Effect.andThen(confirm, files.remove(lock))),
-        Effect.sync(() => own.delete(self.token))
+        Effect.sync(() => {
+          own.delete(self.token)
+          past.add(self.token)
+          if (past.size > maxPast) past.delete(past.values().next().value!)
+        })
       )
   )
 
@@ -142,13 +160,17 @@ export const takeLock = Effect.fnUntraced(function*(
   yield* Effect.forkScoped(Effect.repeat(Effect.ignore(touch), Schedule.spaced(heartbeat)))
   return {
     confirm,
-    permit: Effect.suspend(() => clock.currentTimeMillisUnsafe() - touched < patience / 2 ? Effect.void : touch)
+    permit: Effect.suspend(() =>
+      lost === undefined && clock.currentTimeMillisUnsafe() - touched < patience / 2 ? Effect.void : touch
+    )
   }
 })
 
 const decodeHolder = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Struct({
   host: Schema.String,
+  system: Schema.String,
   pid: Schema.Int,
+  started: Schema.String,
   token: Schema.String,
   since: Schema.Finite
 })))

@@ -13,7 +13,14 @@ const makeHash = () => {
 }
 
 let tokens = 0
-const holder = (pid: number, host = "here"): Holder => ({ host, pid, token: `token-${++tokens}`, since: 0 })
+const holder = (pid: number, host = "here", started = "once"): Holder => ({
+  host,
+  system: "one",
+  pid,
+  started,
+  token: `token-${++tokens}`,
+  since: 0
+})
 
 // Takes the lock as some process. No process runs but those that are named.
 const take = (
