@@ -1,0 +1,42 @@
+/**
+ * A file that is open, and the entries of it that are in memory.
+ */
+import type * as FileSystem from "effect/FileSystem"
+import * as CacheEntry from "../../CacheEntry.ts"
+import type { MemoryStore } from "../memoryStore.ts"
+import type { Kept } from "./entryText.ts"
+import type { FileLog } from "./fileLog.ts"
+import type { Files } from "./files.ts"
+import { whereIs } from "./load.ts"
+
+/** What is known of a file in this process. */
+export interface Opened {
+  readonly fs: FileSystem.FileSystem
+  readonly files: Files
+  readonly path: string
+  readonly memory: MemoryStore
+  readonly log: FileLog
+  readonly now: () => number
+}
+
+/** Makes an entry of what the file has. Nothing of it is served before its function has checked it. */
+export const keep = ({ now, path }: Opened, entry: Kept, position: number): CacheEntry.CacheEntry => {
+  // Of two results of one position the newer one counts: none is newer than what is computed now.
+  const kept = new CacheEntry.CacheEntry({ ...entry, createdAt: Math.min(entry.createdAt, now()), position })
+  kept.unchecked = whereIs(path, entry.key)
+  return kept
+}
+
+/** Takes everything that is in the file, valid now. Returns how many entries there was no room for. */
+export const keepAll = (opened: Opened, entries: Iterable<Kept>): number => {
+  const { log, memory } = opened
+  const now = opened.now()
+  let lost = 0
+  const count = () => void lost++
+  memory.listeners.add(count)
+  for (const entry of entries) {
+    if (entry.expiresAt > now && memory.set(keep(opened, entry, log.position())) === "too-large") lost++
+  }
+  memory.listeners.delete(count)
+  return lost
+}
