@@ -181,7 +181,7 @@ export type Finite<S> = S extends ReadonlyArray<unknown> ? { readonly [I in keyo
     readonly [
       K in
         & SchemaDomain.InfiniteFields<Source.Fields<S>>
-        & string as `the field ${K} has no finite domain: give its values with Precompute.over(…, { values: { ${K}: [] } })`
+        & string as `the field ${K} has no finite domain: give its values with Precompute.over(…, { values: { ${K}: […] } })`
     ]: never
   }
 
@@ -291,7 +291,7 @@ export const isPlan = (u: unknown): u is Plan<any, any> =>
  * - `concurrency`: how many inputs at a time. Default 8.
  * - `maxSize`: the most inputs that one function may have; with more, nothing is computed. Default 100 000.
  * - `retry`: when an input that failed is tried again. It is given what its computation failed with. A result that cannot be
- *   stored is not tried again. Default: never.
+ *   encoded, or is not to be kept, is not tried again. Default: never.
  * - `failFast`: whether the first failure ends the run, and interrupts what else is being computed. Default `false`.
  * - `timeBudget`: after this time nothing is started; what runs is finished. Default: no end.
  * - `verify`: the share of what is present, from 0 to 1, that is computed again, past the cache, and compared. Nothing of it
@@ -327,8 +327,8 @@ export interface Options {
  *
  * A field that has infinitely many values does not compile where types can tell; {@link over} gives it values. Fails with a
  * `CacheError` before anything is computed: of reason `DomainError` where a domain is not finite or has more than `maxSize`
- * inputs, of reason `DefinitionError` where an option is unusable. With `prune: "remove"` it also fails where the store
- * cannot be listed or changed.
+ * inputs, of reason `DefinitionError` where an option is unusable. Later it fails where a `filter` throws, and with
+ * `prune: "remove"` where the store cannot be listed or changed.
  *
  * **Example** (Nothing is left to compute)
  *
@@ -376,6 +376,9 @@ const prepare = Effect.fnUntraced(function*(
 ): Effect.fn.Return<Prepared, any, any> {
   if (!(verify >= 0 && verify <= 1)) {
     return yield* definitionError("Precompute.verify", `${verify} is not a number from 0 to 1`)
+  }
+  if (!["keep", "report", "remove"].includes(prune)) {
+    return yield* definitionError("Precompute.prune", `${format(prune)} is not "keep", "report" or "remove"`)
   }
   const settings = {
     concurrency: yield* size("Precompute.concurrency", concurrency),
@@ -494,13 +497,16 @@ export const layer = <const S extends Source | ReadonlyArray<Source>>(
     let failure: CacheError.CacheError | undefined
     let ready = false
 
-    const watch = (step: Progress) => {
-      counts = step._tag === "Finished" ? step.summary.counts : step.counts
+    const keepFailure = (step: Progress) => {
       if (step._tag !== "Failed" || !settings.failFast) return
       failure = stoppedError(step.function, format(step.input), Cause.squash(step.cause))
     }
+    const keepCounts = (now: Counts) => {
+      counts = now
+    }
     const warming = Effect.gen(function*() {
-      const summary = yield* display(Stream.tap(runTasks(tasks, settings), (step) => Effect.sync(() => watch(step))))
+      const steps = Stream.tap(runTasks(tasks, settings), (step) => Effect.sync(() => keepFailure(step)))
+      const summary = yield* Effect.provideService(display(steps), progress.Watch, keepCounts)
       if (failure !== undefined) return yield* failure
       ready = true
       return summary
@@ -509,8 +515,10 @@ export const layer = <const S extends Source | ReadonlyArray<Source>>(
 
     if (options?.mode === "background") {
       // Of the first failure the log has been told.
+      // Started at once: whoever waits hears of its end, whenever the scope closes.
       yield* Effect.forkScoped(
-        Effect.catchCause(settled, (cause) => failure === undefined ? Effect.logError(cause) : Effect.void)
+        Effect.catchCause(settled, (cause) => failure === undefined ? Effect.logError(cause) : Effect.void),
+        { startImmediately: true }
       )
     } else yield* settled
     return Warmup.of({

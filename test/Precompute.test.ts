@@ -8,6 +8,7 @@ import {
   Fiber,
   Latch,
   Layer,
+  Logger,
   Queue,
   Random,
   Schedule,
@@ -18,7 +19,7 @@ import {
 import {
   Broadcaster,
   Cached,
-  type CacheError,
+  CacheError,
   DependencyGraph,
   invalidate,
   Precompute,
@@ -736,6 +737,31 @@ describe("Precompute.run, prune", () => {
       assert.include(yield* storedKeys, "f\t{\"n\":3}")
     }).pipe(Effect.provide(CacheTest.layer)))
 
+  it.effect("computes everything where the store cannot be listed, unless it is to be removed from", () =>
+    Effect.gen(function*() {
+      const unlisted = Layer.effect(Store.Store)(Effect.map(Store.Store, (store) =>
+        Store.Store.of({
+          ...store,
+          entries: Stream.fail(
+            new CacheError.CacheError({
+              reason: new CacheError.StoreError({ operation: "entries", message: "no list" })
+            })
+          )
+        })))
+      const logged: Array<unknown> = []
+      const log = Logger.layer([Logger.make(({ message }) => void logged.push(String(message)))])
+      yield* inProcess(Effect.gen(function*() {
+        const { fn } = yield* areas()
+        const error = yield* Effect.flip(collect(Precompute.run(fn, { prune: "remove" })))
+        assert(error.message.includes("no list"))
+        assert.deepStrictEqual(logged, [])
+        const { summary } = yield* collect(Precompute.run(fn))
+        assert.deepStrictEqual([summary.complete, summary.counts.computed], [true, 15])
+        assert.strictEqual(logged.length, 1)
+        assert.include(logged[0] as string, "no list")
+      })).pipe(Effect.provide([unlisted, log]))
+    }).pipe(Effect.provide(shared)))
+
   it.effect("does not look at functions with a varyBy", () =>
     Effect.gen(function*() {
       let user = "ada"
@@ -874,7 +900,7 @@ describe("Precompute.over", () => {
       assert.deepStrictEqual([error.reason.function, error.reason.field], ["f", "n"])
     }).pipe(Effect.provide(CacheTest.layer)))
 
-  it.effect("ends the run where the filter throws", () =>
+  it.effect("ends the run where the filter throws, and names function and input", () =>
     Effect.gen(function*() {
       const { fn } = yield* areas()
       const plan = Precompute.over(fn, {
@@ -882,8 +908,12 @@ describe("Precompute.over", () => {
           throw new Error("a bug")
         }
       })
-      const exit = yield* Effect.exit(Stream.runDrain(Precompute.run(plan)))
-      assert(Exit.isFailure(exit) && Cause.hasDies(exit.cause))
+      const error = yield* Effect.flip(Stream.runDrain(Precompute.run(plan)))
+      assert(isDomainError(error))
+      assert.strictEqual(
+        error.reason.message,
+        "The domain of \"area\": its filter throws for {\"shape\":\"circle\",\"size\":1}: a bug"
+      )
     }).pipe(Effect.provide(CacheTest.layer)))
 
   it("gives what isPlan knows", () => {
@@ -949,6 +979,45 @@ describe("Precompute.run, sources", () => {
       assert.strictEqual(reasonOf(only(steps, "Failed")[0]!.cause), "DefinitionError")
     }).pipe(Effect.provide(CacheTest.layer)))
 
+  it.effect("does not try again what is released", () =>
+    Effect.gen(function*() {
+      const scope = yield* Scope.make()
+      const { fn } = yield* areas({
+        compute: ({ size }) => size === 3 ? Effect.as(Scope.close(scope, Exit.void), size) : Effect.succeed(size)
+      }).pipe(Scope.provide(scope))
+      const retry = Schedule.upTo(Schedule.spaced("1 second"), { times: 10 })
+      const fiber = yield* Effect.forkChild(collect(Precompute.run(fn, { concurrency: 1, retry })))
+      yield* TestClock.adjust("1 hour")
+      const { summary } = yield* Fiber.join(fiber)
+      assert.deepStrictEqual([summary.counts.computed, summary.counts.failed], [3, 12])
+      assert.strictEqual(summary.counts.elapsed, 0)
+    }).pipe(Effect.provide(CacheTest.layer)))
+
+  it.effect("makes a function that is given as itself and in plans once", () =>
+    Effect.gen(function*() {
+      const made = Cached.make("made", { input: { n: sizes }, success: Schema.Number }, ({ n }) => Effect.succeed(n))
+      const { summary } = yield* collect(
+        Precompute.run([
+          made,
+          Precompute.over(made, { values: { n: [1, 2] } }),
+          Precompute.over(made, { values: { n: [2, 3] } })
+        ])
+      )
+      assert.deepStrictEqual(summary.functions.map(({ counts }) => [counts.computed, counts.present]), [
+        [5, 0],
+        [0, 2],
+        [0, 2]
+      ])
+    }).pipe(Effect.provide(CacheTest.layer)))
+
+  it.effect("refuses two functions of one name", () =>
+    Effect.gen(function*() {
+      const one = Cached.make("made", { success: Schema.Number }, () => Effect.succeed(1))
+      const other = Cached.make("made", { success: Schema.Number }, () => Effect.succeed(2))
+      const error = yield* Effect.flip(collect(Precompute.run([one, other])))
+      assert.include(error.message, "another cached function has this name")
+    }).pipe(Effect.provide(CacheTest.layer)))
+
   it.effect("evaluates varyBy for each input with the services of the run, and reports where it fails", () =>
     Effect.gen(function*() {
       class User extends Context.Service<User, string>()("test/User") {}
@@ -978,7 +1047,8 @@ describe("Precompute.run, options", () => {
     [{ timeBudget: -1 }, "Precompute.timeBudget"],
     [{ verify: -0.1 }, "Precompute.verify"],
     [{ verify: 1.1 }, "Precompute.verify"],
-    [{ verify: NaN }, "Precompute.verify"]
+    [{ verify: NaN }, "Precompute.verify"],
+    [{ prune: "removed" as "remove" }, "Precompute.prune"]
   ])("are checked before anything runs: %j", ([options, where]) =>
     Effect.gen(function*() {
       const { executed, fn } = yield* areas()
@@ -1170,6 +1240,21 @@ describe("Precompute.layer", () => {
         assert.deepStrictEqual([yield* warmup.isReady, executed.length], [true, 15])
       })
       yield* Effect.provide(program, Precompute.layer(fn, { mode: "background", concurrency: 1 }))
+    }).pipe(Effect.provide(CacheTest.layer)))
+
+  it.effect("tells of inputs that the filter leaves out while no other is handled", () =>
+    Effect.gen(function*() {
+      const reached = yield* Deferred.make<void>()
+      const { fn } = yield* areas({
+        compute: () => Effect.andThen(Deferred.succeed(reached, undefined), Effect.never)
+      })
+      const plan = Precompute.over(fn, { filter: ({ shape }) => shape === "star" })
+      const program = Effect.gen(function*() {
+        const warmup = yield* Precompute.Warmup
+        yield* Deferred.await(reached)
+        assert.strictEqual((yield* warmup.counts).excluded, 10)
+      })
+      yield* Effect.provide(program, Precompute.layer(plan, { mode: "background" }))
     }).pipe(Effect.provide(CacheTest.layer)))
 
   it.effect("ends in the background with the scope of the layer", () =>

@@ -45,6 +45,18 @@ const OnOff = Schema.Literals(["on", "off"]).pipe(
   })
 )
 
+/** A schema of which one side throws for `b`. */
+const throwing = (side: "decode" | "encode") => {
+  const fails = SchemaGetter.transform((text: "a" | "b") => {
+    if (text === "b") throw new Error("boom")
+    return text
+  })
+  const passes = SchemaGetter.passthrough<"a" | "b">()
+  return Schema.Literals(["a", "b"]).pipe(
+    Schema.decodeTo(Schema.Literals(["a", "b"]), { decode: passes, encode: passes, [side]: fails })
+  )
+}
+
 describe("SchemaDomain.make", () => {
   it.effect("has the values of literals, booleans, enums, null, undefined and never, in the order of the definition", () =>
     Effect.gen(function*() {
@@ -341,6 +353,60 @@ describe("SchemaDomain.make", () => {
       const { field, message } = yield* reasonOf(SchemaDomain.make(Schema.Struct({ in: Schema.Struct({ broken }) })))
       assert.strictEqual(field, "in.broken")
       assert.include(message, `"a" is decoded to a value that cannot be encoded`)
+      assert.notMatch(message, /\n|"value"/u)
+    }))
+
+  it.effect("names the place of a schema that throws", () =>
+    Effect.gen(function*() {
+      const decoding = yield* reasonOf(SchemaDomain.fields("f", { n: Schema.Struct({ x: throwing("decode") }) }))
+      assert.strictEqual(decoding.message, `The domain of "f", field "n.x": "b" makes its schema throw: boom`)
+      const encoding = yield* reasonOf(SchemaDomain.fields("f", { x: throwing("encode") }))
+      assert.strictEqual(
+        encoding.message,
+        `The domain of "f", field "x": "b" is decoded to a value that cannot be encoded: boom`
+      )
+      const given = yield* reasonOf(
+        SchemaDomain.fields("f", { x: throwing("encode") }, { values: { x: ["a", "b"] } })
+      )
+      assert.strictEqual(given.message, `The domain of "f", field "x": values[1] does not fit its schema: boom`)
+    }))
+
+  it.effect("reads what is plain off a schema, however many there are", () =>
+    Effect.gen(function*() {
+      const codes = Array.from({ length: 100_001 }, (_, n) => `c${n}`)
+      assert.strictEqual((yield* SchemaDomain.make(Schema.NullOr(Schema.Literals(codes)))).size, 100_002)
+      // Told apart by a tag, so that nothing of it has to be tried, and beside them what is of another kind.
+      const tagged = codes.slice(0, 2000).map((code) =>
+        Schema.Struct({ n: Schema.Boolean, kind: Schema.Literals([code, `${code}!`]) })
+      )
+      const domain = yield* SchemaDomain.make(
+        Schema.Union([
+          ...tagged,
+          Schema.Null,
+          Schema.Union([Schema.Tuple([Schema.Literal(1)]), Schema.Literals(codes)])
+        ])
+      )
+      assert.strictEqual(domain.size, 2000 * 2 * 2 + 1 + 1 + 100_001)
+      assert.deepStrictEqual(firstOf(domain, 1), [{ n: false, kind: "c0" }])
+    }))
+
+  it.effect("has each value of a union once where a tag does not tell all members apart", () =>
+    Effect.gen(function*() {
+      const tags = (one: Schema.Codec<unknown, unknown>, two: Schema.Codec<unknown, unknown>) =>
+        Effect.map(
+          valuesOf(Schema.Union([Schema.Struct({ t: one, a: Schema.Boolean }), Schema.Struct({ t: two })])),
+          (values) => values.length
+        )
+      const [a, b, ab] = [Schema.Literal("a"), Schema.Literal("b"), Schema.Literals(["a", "b"])]
+      assert.strictEqual(yield* tags(a, b), 3)
+      assert.strictEqual(yield* tags(ab, Schema.NullOr(b)), 6)
+      assert.strictEqual(yield* tags(ab, Schema.Struct({})), 5)
+      assert.deepStrictEqual(yield* valuesOf(Schema.Union([Schema.Void, Schema.Literal("a")])), [undefined])
+      assert.deepStrictEqual(yield* valuesOf(Schema.Literals([0, -0, 1, 0])), [0, -0, 1])
+      assert.deepStrictEqual(
+        yield* valuesOf(Schema.NullOr(Schema.Union([ab, b], { mode: "oneOf" }))),
+        ["a", null]
+      )
     }))
 
   it.effect("names the schema where it has a name", () =>
@@ -541,6 +607,8 @@ describe("SchemaDomain.fields", () => {
       )
       assert.strictEqual(field, "page")
       assert.include(message, "values[1] does not fit its schema: ")
+      // Neither a second line nor a name that is not theirs.
+      assert.notMatch(message, /\n|"value"/u)
       const unstable = yield* reasonOf(
         SchemaDomain.fields("f", { page: Schema.Symbol }, { values: { page: [Symbol("a")] } })
       )

@@ -51,6 +51,19 @@ describe("Precompute.run", () => {
     >()
   })
 
+  test("has a scope for its sources", () => {
+    const scoped = Effect.andThen(Effect.scope, Effect.succeed(mine))
+    expect(Precompute.run(scoped)).type.toBe<Stream.Stream<Precompute.Progress, CacheError.CacheError, CurrentUser>>()
+  })
+
+  test("takes literals that are only known at run time", () => {
+    const codes: ReadonlyArray<string> = ["AF", "EU"]
+    const input = { code: Schema.Literals(codes), shape }
+    const byCode = Cached.make("f", { input, success: Schema.Number }, () => Effect.succeed(1))
+    expect(Precompute.run).type.toBeCallableWith(byCode)
+    expect(Precompute.over).type.toBeCallableWith(byCode, {})
+  })
+
   test("takes a list whose length is not known", () => {
     const functions: ReadonlyArray<typeof area | typeof mine> = [area, mine]
     expect(Precompute.run(functions)).type.toBe<

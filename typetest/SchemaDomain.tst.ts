@@ -99,6 +99,13 @@ describe("SchemaDomain.fields", () => {
     expect<SchemaDomain.InfiniteFields<{ kind: typeof kind; page: typeof page }, { page: [1] }>>().type.toBe<never>()
   })
 
+  test("takes literals that are only known at run time", () => {
+    const codes: ReadonlyArray<string> = ["AF", "EU"]
+    const code = Schema.Literals(codes)
+    void SchemaDomain.fields("f", { code, maybe: Schema.optional(code), key: Schema.optionalKey(code) })
+    expect<SchemaDomain.InfiniteFields<{ code: typeof code; page: typeof page }>>().type.toBe<"page">()
+  })
+
   test("leaves to the runtime what types do not tell", () => {
     const erased: Schema.Struct.Fields = { kind, page }
     void SchemaDomain.fields("f", erased)

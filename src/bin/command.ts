@@ -89,12 +89,11 @@ const domain = Command.make(
   "domain",
   { module },
   Effect.fnUntraced(function*({ module }) {
-    const opened = yield* openModule(module)
-    if (!(yield* printDomains(opened.targets))) return yield* failed(1)
-  }, Effect.scoped)
+    if (!(yield* printDomains(module))) return yield* failed(1)
+  })
 ).pipe(
   Command.withDescription(
-    "Prints each cached function that a module exports, the values of its fields, and how many inputs there are. Exit code 1: one has no finite domain"
+    "Prints each cached function that a module exports, the values of its fields, and how many inputs there are. \"layer\" is built only where a function or its schemas need it. Exit code 1: one has no finite domain"
   ),
   Command.withShortDescription("Print the domains of the functions of a module")
 )

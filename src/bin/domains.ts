@@ -9,21 +9,33 @@ import * as Cached from "../Cached.ts"
 import type { CachedFunction } from "../internal/cachedFunction.ts"
 import { grouped } from "../internal/precompute/wording.ts"
 import * as SchemaDomain from "../SchemaDomain.ts"
-import type { Target } from "./openModule.ts"
+import { openModule, type Target } from "./openModule.ts"
 
-/** Prints each function with its fields and their values. False where one has no finite domain: the log says why. */
-export const printDomains = Effect.fnUntraced(function*(targets: ReadonlyArray<Target>) {
-  let finite = true
-  for (const target of targets) {
-    const described = yield* Effect.result(describeDomain(target))
-    if (Result.isSuccess(described)) yield* Console.log(described.success)
-    else {
-      yield* Effect.logError(described.failure.message)
-      finite = false
-    }
+/**
+ * Prints each function of a module with its fields and their values. False where one has no finite domain: the log says
+ * why.
+ */
+export const printDomains = Effect.fnUntraced(function*(module: string) {
+  // Few functions need the layer for this; it may open a store, which another process may hold.
+  const domains = yield* Effect.matchEffect(describeDomains(module, false), {
+    onFailure: () => describeDomains(module, true),
+    onSuccess: (bare) =>
+      bare.every(Result.isSuccess)
+        ? Effect.succeed(bare)
+        : Effect.orElseSucceed(describeDomains(module, true), () => bare)
+  })
+  for (const domain of domains) {
+    if (Result.isSuccess(domain)) yield* Console.log(domain.success)
+    else yield* Effect.logError(domain.failure.message)
   }
-  return finite
+  return domains.every(Result.isSuccess)
 })
+
+const describeDomains = (module: string, withLayer: boolean) =>
+  openModule(module, withLayer).pipe(
+    Effect.flatMap(({ targets }) => Effect.forEach(targets, (target) => Effect.result(describeDomain(target)))),
+    Effect.scoped
+  )
 
 const describeDomain = Effect.fnUntraced(function*({ cached, filtered, values }: Target) {
   const { fn } = cached[Cached.TypeId]

@@ -16,11 +16,12 @@ const teardown: Runtime.Teardown = (exit, onExit) =>
     process.stdout.write("", () => code === 0 ? process.exit() : onExit(code))
   })
 
-// Whoever reads what is written may have had enough of it.
-process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code !== "EPIPE") throw error
-  process.exit(0)
-})
+// Whoever reads what is written may have had enough of it. What is done goes on to its end, and so does its exit code.
+for (const output of [process.stdout, process.stderr]) {
+  output.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error
+  })
+}
 
 run.pipe(
   Effect.provide(Layer.provideMerge(logger.layer, NodeServices.layer)),

@@ -13,7 +13,7 @@ import * as Cached from "../Cached.ts"
 import { causeText } from "../internal/precompute/wording.ts"
 import * as Precompute from "../Precompute.ts"
 import * as ResultCache from "../ResultCache.ts"
-import { cannotRun, type Failure } from "./failure.ts"
+import { cannotRun, failed, type Failure } from "./failure.ts"
 import { loadModule } from "./loadModule.ts"
 
 /** A function, and what a plan says of its domain. The types of the module are not known here. */
@@ -36,9 +36,13 @@ export interface Opened {
   readonly hasLayer: boolean
 }
 
-/** Imports a module, builds the layer that it exports, and gets its functions. */
+/**
+ * Imports a module, builds the layer that it exports, and gets its functions. Without its layer they are made over a cache
+ * in memory, which fails where one may be a service.
+ */
 export const openModule = Effect.fnUntraced(function*(
-  specifier: string
+  specifier: string,
+  withLayer = true
 ): Effect.fn.Return<Opened, Failure, FileSystem.FileSystem | Path.Path | Scope.Scope> {
   const { layer, options = {}, ...others } = yield* loadModule(specifier)
   if (!Predicate.isObject(options)) {
@@ -47,8 +51,9 @@ export const openModule = Effect.fnUntraced(function*(
   if (layer !== undefined && !Layer.isLayer(layer)) {
     return yield* cannotRun(`The export "layer" of ${specifier} is not a Layer`)
   }
+  if (!withLayer && Object.values(others).some(Context.isKey)) return yield* failed(2)
   const context = yield* orCannotRun(
-    Layer.build((layer ?? ResultCache.CacheLive) as Layer.Layer<unknown, unknown>),
+    Layer.build(((withLayer ? layer : undefined) ?? ResultCache.CacheLive) as Layer.Layer<unknown, unknown>),
     `The export "layer" of ${specifier} cannot be built`
   )
   const targets = yield* Effect.provideContext(
@@ -66,18 +71,27 @@ export const openModule = Effect.fnUntraced(function*(
 const namesText = (names: ReadonlyArray<string>): string =>
   names.length === 0 ? "none" : names.length > 10 ? `${names.slice(0, 10).join(", ")}, …` : names.join(", ")
 
-// Each function once, and a bare one not at all where a plan says what its domain is.
+// Each function once, and one by itself not at all where a plan says what its domain is.
 const targetsOf = Effect.fnUntraced(function*(
   exported: ReadonlyArray<unknown>,
   context: Context.Context<any>
 ): Effect.fn.Return<ReadonlyArray<Target>, unknown, any> {
   const functions = new Set(exported.map((value) => functionOf(value, context)).filter((value) => value !== undefined))
-  // A name can be taken once: what has been made of an effect, by the layer or here, is not made again.
-  const made = new Map(Array.from(functions, (cached) => [cached[Cached.TypeId].fn.name, cached]))
+  // A name can be taken once: what the layer has made of an effect is not made again, nor what is made here.
+  const byName = new Map(Array.from(functions, (cached) => [cached[Cached.TypeId].fn.name, cached]))
+  const names = new Set<string>()
+  const made = new Map<object, AnyCached>()
   const make = Effect.fnUntraced(function*(source: Effect.Effect<AnyCached, unknown, any>) {
-    const known = Cached.isMake(source) ? made.get(nameOf(source)) : undefined
-    const cached = known ?? (yield* source)
-    made.set(cached[Cached.TypeId].fn.name, cached)
+    const known = made.get(source)
+    if (known !== undefined) return known
+    const name = nameOf(source)
+    if (name !== undefined && names.has(name)) {
+      return yield* Effect.fail(`two of them have the name ${JSON.stringify(name)}: give one of them another name`)
+    }
+    const cached = (name === undefined ? undefined : byName.get(name)) ?? (yield* source)
+    made.set(source, cached)
+    if (name === undefined) byName.set(cached[Cached.TypeId].fn.name, cached)
+    else names.add(name)
     return cached
   })
 
@@ -93,7 +107,8 @@ const targetsOf = Effect.fnUntraced(function*(
   return [...planned, ...bare.map((cached) => ({ cached, values: {}, filtered: false, source: cached }))]
 })
 
-const nameOf = (source: object): string => (source as { readonly [Cached.MakeTypeId]: string })[Cached.MakeTypeId]
+const nameOf = (source: object): string | undefined =>
+  (source as { readonly [Cached.MakeTypeId]?: string })[Cached.MakeTypeId]
 
 const functionOf = (value: unknown, context: Context.Context<any>): AnyCached | undefined => {
   const found: unknown = Context.isKey(value) ? Context.getOrUndefined(context, value) : value

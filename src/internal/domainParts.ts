@@ -7,7 +7,7 @@
 import * as Effect from "effect/Effect"
 import * as SchemaAST from "effect/SchemaAST"
 import type * as CacheError from "../CacheError.ts"
-import { primitivesOf } from "./domainPrimitives.ts"
+import { primitivesOf, primitivesOfUnion } from "./domainPrimitives.ts"
 import { absent, inside, type Place, placeError, tried } from "./domainTried.ts"
 import { areDisjoint } from "./domainUnion.ts"
 import { concat, list, map, product, type Values } from "./domainValues.ts"
@@ -38,7 +38,7 @@ const mustBeTried = (ast: SchemaAST.AST): boolean => {
     case "TemplateLiteral":
       return true
     case "Union":
-      return ast.encodingChecks !== undefined || !areDisjoint(ast.types)
+      return ast.encodingChecks !== undefined || !(primitivesOfUnion(ast) !== undefined || areDisjoint(ast.types))
     case "Objects":
       return ast.encodingChecks !== undefined
     case "Arrays":
@@ -61,8 +61,12 @@ const untried = (ast: SchemaAST.AST, place: Place): Domain => {
         Effect.forEach(ast.parts, (part) => valuesOf(part, place)),
         (parts) => map(product(parts), (values) => values.join(""))
       )
-    case "Union":
-      return Effect.map(Effect.forEach(ast.types, (member) => valuesOf(member, place)), concat)
+    case "Union": {
+      const primitives = primitivesOfUnion(ast)
+      return primitives === undefined
+        ? Effect.map(Effect.forEach(ast.types, (member) => valuesOf(member, place)), concat)
+        : Effect.succeed(list(primitives))
+    }
     case "Arrays":
       return ast.rest.length > 0 ? notFinite("Array", place) : tuples(ast.elements, place)
     case "Objects":

@@ -2,9 +2,11 @@
  * Parts of a domain that are kept as lists: values that a schema has to be asked about, one by one.
  */
 import * as Effect from "effect/Effect"
+import { identity } from "effect/Function"
 import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
-import type * as SchemaAST from "effect/SchemaAST"
+import * as SchemaAST from "effect/SchemaAST"
 import type * as CacheError from "../CacheError.ts"
 import { canonicalUnsafe } from "./canonical.ts"
 import { list, type Values } from "./domainValues.ts"
@@ -51,7 +53,8 @@ export const tried = Effect.fnUntraced(function*(ast: SchemaAST.AST, encoded: Va
       `its schema has to be asked about each of its values, and has more than ${maxTried} of them`
     )
   }
-  const schema = keyed(ast)
+  const isOfKey = SchemaAST.isOptional(ast) || SchemaAST.isOptional(SchemaAST.toEncoded(ast))
+  const { schema, unwrap, wrap } = isOfKey ? keyed(ast) : bare(ast)
   const decode = Schema.decodeUnknownEffect(schema)
   const encode = Schema.encodeUnknownEffect(schema)
   const kept = new Map<string, unknown>()
@@ -87,12 +90,20 @@ export const given = Effect.fnUntraced(function*(ast: SchemaAST.AST, values: Rea
   return list([...kept.values()])
 })
 
-// Only in a struct is a schema asked about a key that is not there.
-const keyed = (ast: SchemaAST.AST) => Schema.Struct({ value: Schema.make<Schema.Top>(ast) })
+interface Asked {
+  readonly schema: Schema.Top
+  readonly wrap: (value: unknown) => unknown
+  readonly unwrap: (decoded: unknown) => unknown
+}
 
-const wrap = (value: unknown): object => value === absent ? {} : { value }
+const bare = (ast: SchemaAST.AST): Asked => ({ schema: Schema.make(ast), wrap: identity, unwrap: identity })
 
-const unwrap = (struct: { readonly value?: unknown }): unknown => Object.hasOwn(struct, "value") ? struct.value : absent
+// Only in a struct is a schema asked about a key that is not there. Elsewhere its messages would name our key.
+const keyed = (ast: SchemaAST.AST): Asked => ({
+  schema: Schema.Struct({ value: Schema.make<Schema.Top>(ast) }),
+  wrap: (value) => value === absent ? {} : { value },
+  unwrap: (struct) => Predicate.hasProperty(struct, "value") ? struct.value : absent
+})
 
 const keyOf = (encoded: unknown, place: Place) =>
   Effect.try({

@@ -2,18 +2,34 @@
  * Unions whose members have no value in common.
  */
 import * as SchemaAST from "effect/SchemaAST"
-import { primitivesOf } from "./domainPrimitives.ts"
+import { primitivesOf, primitivesOfUnion } from "./domainPrimitives.ts"
 
 /**
  * Whether it can be seen that no two members accept the same value, so that each value of the union is one of exactly
- * one member. `false` where it cannot be seen, and where there are primitives only, which are as quickly tried.
+ * one member.
  */
 export const areDisjoint = (members: ReadonlyArray<SchemaAST.AST>): boolean =>
-  members.some(isComposite) &&
+  areToldApart(members) ||
   members.every((one, index) => members.slice(index + 1).every((other) => differ(one, other)))
 
-const isComposite = (ast: SchemaAST.AST): boolean =>
-  SchemaAST.isUnion(ast) ? ast.types.some(isComposite) : SchemaAST.isObjects(ast) || SchemaAST.isArrays(ast)
+// What can be seen without comparing each with each: all of a kind have one part that is different in each of them.
+const areToldApart = (members: ReadonlyArray<SchemaAST.AST>): boolean => {
+  const kinds = Map.groupBy(members.flatMap(membersOf), (ast) => ast.encoding === undefined ? kindOf(ast) : undefined)
+  return !kinds.has(undefined) &&
+    haveNoneInCommon(kinds.get("primitive") ?? []) &&
+    [kinds.get("object"), kinds.get("array")].every((ofKind) => ofKind === undefined || haveTag(ofKind))
+}
+
+const membersOf = (ast: SchemaAST.AST): ReadonlyArray<SchemaAST.AST> =>
+  SchemaAST.isUnion(ast) && ast.encoding === undefined ? ast.types.flatMap(membersOf) : [ast]
+
+const haveTag = (composites: ReadonlyArray<SchemaAST.AST>): boolean => {
+  const parts = composites.map(requiredPartsOf)
+  return Array.from(parts[0]!.keys()).some((name) => {
+    const tags = parts.map((own) => own.get(name))
+    return tags.every((tag) => tag !== undefined) && haveNoneInCommon(tags)
+  })
+}
 
 const differ = (one: SchemaAST.AST, other: SchemaAST.AST): boolean => {
   if (one.encoding !== undefined || other.encoding !== undefined) return false
@@ -23,7 +39,7 @@ const differ = (one: SchemaAST.AST, other: SchemaAST.AST): boolean => {
   const otherKind = kindOf(other)
   if (kind === undefined || otherKind === undefined) return false
   if (kind !== otherKind) return true
-  if (kind === "primitive") return haveNoneInCommon(primitivesOf(one)!, primitivesOf(other)!)
+  if (kind === "primitive") return haveNoneInCommon([one, other])
   const others = requiredPartsOf(other)
   return Array.from(requiredPartsOf(one)).some(([name, part]) => {
     const otherPart = others.get(name)
@@ -47,9 +63,13 @@ const kindOf = (ast: SchemaAST.AST): "object" | "array" | "primitive" | undefine
   }
 }
 
-const haveNoneInCommon = (one: ReadonlyArray<unknown>, other: ReadonlyArray<unknown>): boolean => {
-  const all = new Set(other)
-  return !one.some((value) => all.has(value))
+const haveNoneInCommon = (primitives: ReadonlyArray<SchemaAST.AST>): boolean => {
+  const values = primitives.map((ast) =>
+    ast.encoding === undefined && kindOf(ast) === "primitive" ? primitivesOf(ast) : primitivesOfUnion(ast)
+  )
+  if (values.some((own) => own === undefined)) return false
+  const all = values.flat()
+  return new Set(all).size === all.length
 }
 
 const requiredPartsOf = (ast: SchemaAST.AST): ReadonlyMap<PropertyKey, SchemaAST.AST> => {

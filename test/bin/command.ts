@@ -36,8 +36,15 @@ export const runHere = Effect.fnUntraced(function*(...args: ReadonlyArray<string
   return { code, ...written } satisfies Ended
 })
 
-/** Starts the command in the folder of the fixtures. It ends with the scope, if it has not ended before. */
-export const start = (args: ReadonlyArray<string>, env: Readonly<Record<string, string>> = {}) =>
+/**
+ * Starts the command in the folder of the fixtures. It ends with the scope, if it has not ended before. What is `closed` is
+ * read by nobody.
+ */
+export const start = (
+  args: ReadonlyArray<string>,
+  env: Readonly<Record<string, string>> = {},
+  { closed }: { readonly closed?: "stdout" | "stderr" } = {}
+) =>
   Effect.acquireRelease(
     Effect.gen(function*() {
       const lines = yield* Queue.unbounded<string>()
@@ -46,6 +53,7 @@ export const start = (args: ReadonlyArray<string>, env: Readonly<Record<string, 
         ["--import", `${fixtures}register.ts`, `${root}src/bin/effect-cached.ts`, ...args],
         { cwd: fixtures, env: { ...process.env, NO_COLOR: "1", ...env }, stdio: ["ignore", "pipe", "pipe"] }
       )
+      if (closed !== undefined) child[closed].destroy()
       const written = { stdout: "", stderr: "" }
       child.stdout.setEncoding("utf8").on("data", (text: string) => void (written.stdout += text))
       child.stderr.setEncoding("utf8").on("data", (text: string) => {
@@ -73,5 +81,5 @@ export const start = (args: ReadonlyArray<string>, env: Readonly<Record<string, 
   )
 
 /** Runs the command to its end. */
-export const run = (args: ReadonlyArray<string>, env?: Readonly<Record<string, string>>) =>
-  Effect.scoped(Effect.flatMap(start(args, env), ({ ended }) => ended))
+export const run = (...args: Parameters<typeof start>) =>
+  Effect.scoped(Effect.flatMap(start(...args), ({ ended }) => ended))

@@ -35,7 +35,7 @@ describe("effect-cached precompute", () => {
         stderr: lines(
           "warn: standings({\"continent\":\"AN\"}) failed: NoSuchContinent: {\"continent\":\"AN\"}",
           "warn: standings: 2 computed, 1 failed",
-          "warn: 3 inputs in 0 ms, 1 failed: the next run tries them again"
+          "warn: 3 inputs in 0 ms, 1 failed: the next run tries it again"
         )
       })
     }))
@@ -80,6 +80,15 @@ describe("effect-cached precompute", () => {
         code: 0,
         stdout: "",
         stderr: lines("answer: 1 computed", "Precomputed 1 input in 0 ms")
+      })
+    }))
+
+  it.effect("makes a function that several plans are about once", () =>
+    Effect.gen(function*() {
+      assert.deepStrictEqual(yield* runHere("precompute", `${fixtures}plans.ts`), {
+        code: 0,
+        stdout: "",
+        stderr: lines("pages: 2 computed", "pages: 2 computed", "Precomputed 4 inputs in 0 ms")
       })
     }))
 
@@ -145,6 +154,24 @@ describe("effect-cached domain", () => {
       })
     }))
 
+  it.effect("builds the layer where a schema asks a service of it", () =>
+    Effect.gen(function*() {
+      assert.deepStrictEqual(yield* runHere("domain", `${fixtures}asking.ts`), {
+        code: 0,
+        stdout: lines("times: 2 inputs", "  scaled  2: 10, 20"),
+        stderr: ""
+      })
+    }))
+
+  it.effect("needs no layer otherwise", () =>
+    Effect.gen(function*() {
+      assert.deepStrictEqual(yield* runHere("domain", `${fixtures}brokenLayer.ts`), {
+        code: 0,
+        stdout: lines("answer: 1 input"),
+        stderr: ""
+      })
+    }))
+
   it.effect("ends with 1 where a function has no finite domain, and prints the others", () =>
     Effect.gen(function*() {
       const { code, stderr, stdout } = yield* runHere("domain", `${fixtures}infinite.ts`)
@@ -204,6 +231,16 @@ describe("effect-cached, where it cannot run,", () => {
     /^error: The functions of .* cannot be made: "layer" has to provide the service effect-cached\/ResultCache, which is not there\n$/u
   )
   refuses(
+    "two functions of one name",
+    ["precompute", `${fixtures}sameName.ts`],
+    /^error: The functions of .*sameName\.ts cannot be made: two of them have the name "f": give one of them another name\n$/u
+  )
+  refuses(
+    "a function of the name that another one of the layer has",
+    ["domain", `${fixtures}sameNameOfLayer.ts`],
+    /^error: The functions of .* cannot be made: two of them have the name "answer": give one of them another name\n$/u
+  )
+  refuses(
     "a module that throws, with the place",
     ["precompute", `${fixtures}throws.ts`],
     /^error: .*throws\.ts cannot be loaded: SyntaxError: .*\n +at [^]*throws\.ts:1/u
@@ -259,6 +296,19 @@ it.layer(NodeServices.layer, { timeout: "1 minute" })("effect-cached, as a proce
   )
 
   test(
+    "goes on to its end, and to its exit code, where nobody reads what its module writes",
+    Effect.gen(function*() {
+      const { code, stderr } = yield* run(["precompute", "noisy.ts"], {}, { closed: "stdout" })
+      assert.strictEqual(code, 1)
+      assert.match(
+        stderr,
+        /^warn: noisy\(\{"n":4\}\) failed: no four\nwarn: noisy: 3 computed, 1 failed\nwarn: 4 inputs in .*\nthe layer was closed\n$/u
+      )
+      assert.strictEqual((yield* run(["precompute", "noisy.ts"], {}, { closed: "stderr" })).code, 1)
+    })
+  )
+
+  test(
     "ends with 130 when it is interrupted, and closes the layer",
     Effect.gen(function*() {
       const { ended, interrupt, says } = yield* start(["precompute", "slow.ts"])
@@ -304,6 +354,7 @@ it.layer(NodeServices.layer, { timeout: "1 minute" })("effect-cached, as a proce
       assert.strictEqual(other.code, 2)
       assert.isTrue(other.stderr.startsWith("error: The export \"layer\" of file.ts cannot be built: "), other.stderr)
       assert.include(other.stderr, FILE)
+      assert.strictEqual((yield* run(["domain", "file.ts"], { FILE })).code, 0)
 
       yield* interrupt
       assert.strictEqual((yield* ended).code, 130)

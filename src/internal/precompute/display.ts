@@ -7,45 +7,68 @@ import * as Option from "effect/Option"
 import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
 import * as Terminal from "effect/Terminal"
-import type { Counts, Progress, Summary } from "./progress.ts"
-import { barLine, interruptedText, moreText, progressText, summaryTexts, warningText } from "./wording.ts"
+import { type Counts, type Progress, type Summary, Watch } from "./progress.ts"
+import {
+  barLine,
+  handled,
+  interruptedText,
+  moreText,
+  noteText,
+  outsideText,
+  progressText,
+  summaryTexts
+} from "./wording.ts"
 
 /**
  * Runs the stream and shows how far it is, until its summary is there.
  *
  * Where stderr is a terminal, as `Stdio` says, a line is redrawn ten times a second; where it is not, the log has a line
- * every ten seconds. What is wrong with an input or an entry is logged at once, up to `limit` times for each kind, and
- * then only how often. The summary is logged at the end.
+ * every ten seconds. A failure is logged at once, up to `limit` times, and then only how often; so is what differs or is
+ * outside the domain, at most 20 times each. The summary is logged at the end.
  */
 export const display = Effect.fnUntraced(function*<E, R>(
   progress: Stream.Stream<Progress, E, R>,
-  limit: number = 20
+  limit: number = maxNotes
 ): Effect.fn.Return<Summary, E, R> {
   const { clear, interval, show } = yield* makeScreen
-  const warned = { Failed: 0, Different: 0, Outside: 0 }
+  const beyond = { Failed: -limit, Different: -Math.min(limit, maxNotes), Outside: -Math.min(limit, maxNotes) }
+  let outsideStays = false
   let counts: Counts | undefined
   let summary: Summary | undefined
 
-  const warningOf = (step: Progress): string | undefined => {
-    if (step._tag === "Finished") {
-      summary = step.summary
-      return undefined
+  const outer = yield* Watch
+  // When a step is read the run may be further.
+  const advance = (next: Counts) => {
+    if (counts === undefined || handled(next) >= handled(counts)) counts = next
+    outer(counts)
+  }
+  const noteOf = (step: Progress): Effect.Effect<void> | undefined => {
+    advance(step._tag === "Finished" ? step.summary.counts : step.counts)
+    if (step._tag === "Finished") summary = step.summary
+    if (step._tag === "Outside" && !step.removed) outsideStays = true
+    switch (step._tag) {
+      case "Failed":
+      case "Different":
+      case "Outside":
+        return ++beyond[step._tag] > 0 ? undefined : logs[step._tag](noteText(step))
+      default:
+        return undefined
     }
-    counts = step.counts
-    if (step._tag === "Computed" || step._tag === "Present") return undefined
-    return ++warned[step._tag] > limit ? undefined : warningText(step)
   }
 
   const run = Stream.runForEachArray(progress, (steps) => {
-    const warnings = steps.map(warningOf).filter((text) => text !== undefined)
-    return warnings.length === 0 ? Effect.void : Effect.andThen(clear, logAll(warnings, Effect.logWarning))
-  })
+    const notes = steps.map(noteOf).filter((note) => note !== undefined)
+    return notes.length === 0 ? Effect.void : Effect.andThen(clear, Effect.all(notes, { discard: true }))
+  }).pipe(Effect.provideService(Watch, advance))
   const draw = Effect.forever(Effect.andThen(Effect.suspend(() => show(counts)), Effect.sleep(interval)))
   yield* Effect.scoped(Effect.andThen(Effect.forkScoped(draw), run)).pipe(
     Effect.ensuring(clear),
     Effect.onInterrupt(() => Effect.logWarning(interruptedText(counts)))
   )
-  yield* logAll(moreText(warned, limit), Effect.logWarning)
+  for (const kind of ["Failed", "Different", "Outside"] as const) {
+    if (beyond[kind] > 0) yield* logs[kind](moreText(kind, beyond[kind]))
+  }
+  if (outsideStays) yield* Effect.logInfo(outsideText)
   // The last element of a run that comes to its end.
   const result = summary!
   yield* logAll(
@@ -54,6 +77,11 @@ export const display = Effect.fnUntraced(function*<E, R>(
   )
   return result
 })
+
+const maxNotes = 20
+
+// An entry outside the domain is no mistake: a live call may have made it.
+const logs = { Failed: Effect.logWarning, Different: Effect.logWarning, Outside: Effect.logInfo }
 
 const logAll = (texts: ReadonlyArray<string>, log: (text: string) => Effect.Effect<void>) =>
   Effect.forEach(texts, (text) => log(text), { discard: true })

@@ -26,6 +26,7 @@ export interface Cache {
   readonly lookup: (lookup: Lookup) => Effect.Effect<Answer, CacheError.CacheError>
   readonly entries: Stream.Stream<CacheEntry.CacheEntry, CacheError.CacheError>
   readonly remove: (key: string) => Effect.Effect<void, CacheError.CacheError>
+  readonly flush: Effect.Effect<void, CacheError.CacheError>
   readonly forget: (tags: ReadonlyArray<string>) => Effect.Effect<void, CacheError.CacheError>
 }
 
@@ -78,7 +79,8 @@ export const handleInput = (
   const handle = (again: boolean) => {
     const attempt = Effect.catchCause(
       Effect.flatMap(lookupOf(target, input, passed), (lookup) => ask(target, lookup, again, true)),
-      (cause) => Effect.succeed(failed(cause, true))
+      // What is released stays so.
+      (cause) => Effect.succeed(failed(cause, !target.claim.released))
     )
     return retry === undefined ? attempt : repeated(attempt, retry, deadline)
   }

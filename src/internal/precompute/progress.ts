@@ -2,6 +2,7 @@
  * What a run tells of itself while it goes on, and at its end.
  */
 import type * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import type * as CacheEvent from "../../CacheEvent.ts"
 
@@ -55,6 +56,9 @@ export type Progress = Data.TaggedEnum<{
   Finished: { readonly summary: Summary }
 }>
 
+/** The steps that somebody should look at. */
+export type Note = Extract<Progress, { readonly _tag: "Failed" | "Different" | "Outside" }>
+
 /** How a run ended. */
 export interface Summary {
   /** Every input was handled. */
@@ -73,6 +77,11 @@ export interface FunctionSummary {
   /** Why what was computed was not there. */
   readonly because: Readonly<Record<CacheEvent.Because, number>>
 }
+
+/** Is told the counts of every input as it is counted: also where there is no step, and before a step is read. */
+export const Watch = Context.Reference<(counts: Counts) => void>("effect-cached/Precompute/Watch", {
+  defaultValue: () => () => {}
+})
 
 const constructors = Data.taggedEnum<Progress>()
 

@@ -3,7 +3,17 @@
  */
 import type { Outcome, Target } from "./input.ts"
 import type { Keys } from "./outside.ts"
-import { Computed, Different, Failed, Finished, Outside, Present, type Progress, type Summary } from "./progress.ts"
+import {
+  Computed,
+  type Counts,
+  Different,
+  Failed,
+  Finished,
+  Outside,
+  Present,
+  type Progress,
+  type Summary
+} from "./progress.ts"
 import { type Kind, Tally } from "./tally.ts"
 
 /** A function, and the inputs to compute it for. */
@@ -28,12 +38,13 @@ export interface Part {
   keyless: boolean
 }
 
-/** Starts to count. `emit` has to take whatever it is given, at once. */
+/** Starts to count. `emit` and `watch` have to take whatever they are given, at once. */
 export const makeReport = (
   tasks: ReadonlyArray<Task>,
   keys: Keys,
   now: () => number,
-  emit: (progress: Progress) => void
+  emit: (progress: Progress) => void,
+  watch: (counts: Counts) => void
 ) => {
   const overall = new Tally(sizeOf(tasks))
   const parts = tasks.map((task): Part => ({
@@ -49,7 +60,9 @@ export const makeReport = (
     const at = now()
     tally.count(kind, at)
     overall.count(kind, at)
-    return overall.counts(at)
+    const counts = overall.counts(at)
+    watch(counts)
+    return counts
   }
 
   return {

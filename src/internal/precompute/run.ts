@@ -7,14 +7,16 @@
 import type * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import { format } from "effect/Formatter"
 import * as Latch from "effect/Latch"
 import * as Queue from "effect/Queue"
 import type * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import type * as CacheError from "../../CacheError.ts"
+import { describe, domainError } from "../errors.ts"
 import { handleInput } from "./input.ts"
 import { batchSize, collectKeys, type Keys, removeKeys } from "./outside.ts"
-import type { Progress, Summary } from "./progress.ts"
+import { type Progress, type Summary, Watch } from "./progress.ts"
 import { makeReport, type Part, sizeOf, type Task } from "./report.ts"
 
 /** The options, checked, with their defaults. */
@@ -66,7 +68,7 @@ const conduct = Effect.fnUntraced(function*(
   )
   const clock = yield* Clock.Clock
   const now = () => clock.currentTimeMillisUnsafe()
-  const report = makeReport(tasks, keys, now, (progress) => void Queue.offerUnsafe(queue, progress))
+  const report = makeReport(tasks, keys, now, (progress) => void Queue.offerUnsafe(queue, progress), yield* Watch)
   const { parts } = report
   const deadline = now() + timeBudget
   let stopped: Summary["stopped"] = undefined
@@ -104,7 +106,7 @@ const conduct = Effect.fnUntraced(function*(
         keyed = true
         part.unseen?.delete(key)
       }
-      if (filter !== undefined && !filter(input)) {
+      if (filter !== undefined && !(yield* accepted(part.task, filter, input))) {
         if (part.unseen !== undefined) {
           yield* Effect.ignore(Effect.map(fn.keyed(input), ({ key }) => passed(key)))
           if (!keyed) part.keyless = true
@@ -118,13 +120,15 @@ const conduct = Effect.fnUntraced(function*(
       if (failFast && outcome._tag === "Failed") {
         stopped = "failure"
         // Ends the other workers.
-        return yield* Effect.fail("stopped")
+        return yield* Effect.fail("stopped" as const)
       }
     }
   })
 
   const workers = Array.from({ length: Math.max(1, Math.min(concurrency, sizeOf(tasks))) }, () => worker)
-  yield* Effect.ignore(Effect.all(workers, { concurrency: "unbounded", discard: true }))
+  yield* Effect.all(workers, { concurrency: "unbounded", discard: true }).pipe(
+    Effect.catchIf((error) => error === "stopped", () => Effect.void)
+  )
 
   const tellOutside = Effect.fnUntraced(function*(part: Part, outside: ReadonlyArray<string>) {
     for (let start = 0; start < outside.length; start += batchSize) {
@@ -144,9 +148,20 @@ const conduct = Effect.fnUntraced(function*(
       }
     }
   }
+  // The results are stored. What a store does now it would do later.
+  yield* Effect.forEach(
+    new Set(tasks.map(({ cache }) => cache)),
+    ({ flush }) => Effect.catch(flush, (error) => Effect.logWarning(error.message))
+  )
   report.finished(stopped)
   Queue.endUnsafe(queue)
 })
+
+const accepted = ({ fn }: Task, filter: (input: any) => boolean, input: unknown) =>
+  Effect.try({
+    try: () => filter(input),
+    catch: (cause) => domainError(fn.name, undefined, `its filter throws for ${format(input)}: ${describe(cause)}`)
+  })
 
 interface Taken {
   readonly part: Part

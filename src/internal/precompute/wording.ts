@@ -3,7 +3,7 @@
  */
 import * as Cause from "effect/Cause"
 import * as Formatter from "effect/Formatter"
-import type { Counts, FunctionSummary, Progress, Summary } from "./progress.ts"
+import type { Counts, FunctionSummary, Note, Summary } from "./progress.ts"
 
 /** The inputs that are done with. */
 export const handled = ({ computed, excluded, failed, present }: Counts): number =>
@@ -66,8 +66,8 @@ export const progressText = (counts: Counts): string =>
 
 const inputs = (n: number): string => `${grouped(n)} ${n === 1 ? "input" : "inputs"}`
 
-/** What is wrong with an input or an entry: a sentence, or `undefined` where nothing is. */
-export const warningText = (step: Progress): string | undefined => {
+/** What is said of an input or an entry: a sentence. */
+export const noteText = (step: Note): string => {
   switch (step._tag) {
     case "Failed":
       return `${callText(step.function, step.input)} failed: ${causeText(step.cause)}`
@@ -76,18 +76,16 @@ export const warningText = (step: Progress): string | undefined => {
         shorten(step.stored)
       }`
     case "Outside":
-      return `The entry ${JSON.stringify(step.key)} is not in the domain of ${JSON.stringify(step.function)}${
-        step.removed ? ": removed" : ""
+      // In a key the text of the input follows the name.
+      return `${callOf(step.function, step.key.slice(step.function.length + 1))} ${
+        step.removed ? "was outside the domain: removed" : "is stored and outside the domain"
       }`
-    default:
-      return undefined
   }
 }
 
-const callText = (name: string, input: unknown): string => {
-  const text = Formatter.format(input)
-  return `${name}(${text === "{}" ? "" : shorten(text)})`
-}
+const callText = (name: string, input: unknown): string => callOf(name, Formatter.format(input))
+
+const callOf = (name: string, input: string): string => `${name}(${input === "{}" ? "" : shorten(input)})`
 
 const shorten = (text: string): string => text.length > 300 ? `${text.slice(0, 300)}…` : text
 
@@ -115,21 +113,20 @@ const isKnown = new Set(["_tag", "name", "message", "stack", "cause"])
 // Names that say nothing, before messages that say it all.
 const isPlain = new Set(["Error", "CacheError"])
 
-/** How many warnings of each kind went beyond the limit. */
-export const moreText = (
-  warned: { readonly Failed: number; readonly Different: number; readonly Outside: number },
-  limit: number
-): ReadonlyArray<string> =>
-  ([
-    [warned.Failed, "failed"],
-    [warned.Different, "are different now"],
-    [warned.Outside, "are not in the domain"]
-  ] as const).flatMap(([n, what]) => n > limit ? [`and ${grouped(n - limit)} more ${what}`] : [])
+/** How many of a kind went beyond the limit, where some did. */
+export const moreText = (kind: Note["_tag"], beyond: number): string => {
+  const are = beyond === 1 ? "is" : "are"
+  const what = { Failed: "failed", Different: `${are} different now`, Outside: `${are} outside the domain` }
+  return `and ${grouped(beyond)} more ${what[kind]}`
+}
+
+/** What can be done about entries outside the domain that are still there. */
+export const outsideText = "What is outside the domain stays stored: prune \"remove\" (--prune remove) takes it out"
 
 /** What is left to say where a run was interrupted. */
 export const interruptedText = (counts: Counts | undefined): string =>
   `Precomputing was interrupted${
-    counts === undefined ? "" : ` after ${grouped(handled(counts))} of ${inputs(counts.total)}`
+    counts === undefined ? "" : ` after at least ${grouped(handled(counts))} of ${inputs(counts.total)}`
   }: the next run goes on from there`
 
 /** What came out of a run: a line for each function, and one for all. */
@@ -143,8 +140,10 @@ const endText = ({ complete, counts, stopped }: Summary): string => {
   const took = `${done} in ${duration(counts.elapsed)}`
   if (stopped === "time") return `${took}, then the time budget was used up: the next run goes on from there`
   if (stopped === "failure") return `${took}, then the first failure stopped the run: the next run goes on from there`
-  if (counts.failed > 0) return `${took}, ${grouped(counts.failed)} failed: the next run tries them again`
-  return `Precomputed ${took}`
+  if (counts.failed > 0) {
+    return `${took}, ${grouped(counts.failed)} failed: the next run tries ${counts.failed === 1 ? "it" : "them"} again`
+  }
+  return counts.computed === 0 ? `${took}, nothing to compute` : `Precomputed ${took}`
 }
 
 const functionText = ({ because, counts, name }: FunctionSummary): string => {

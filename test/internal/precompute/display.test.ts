@@ -23,7 +23,8 @@ import {
   Finished,
   Outside,
   type Progress,
-  type Summary
+  type Summary,
+  Watch
 } from "../../../src/internal/precompute/progress.ts"
 
 const countsOf = (computed: number, more?: Partial<Counts>): Counts => ({
@@ -246,7 +247,7 @@ describe("display, on a terminal", () => {
       yield* TestClock.adjust("100 millis")
       yield* Fiber.interrupt(fiber)
       assert.deepStrictEqual(screen(), [
-        "Warn: Precomputing was interrupted after 4 of 10 inputs: the next run goes on from there",
+        "Warn: Precomputing was interrupted after at least 4 of 10 inputs: the next run goes on from there",
         ""
       ])
     }))
@@ -351,11 +352,67 @@ describe("display, in the log", () => {
       yield* end(different, different, outside, outside, Finished({ summary: summaryOf(counts) }))
       assert.deepStrictEqual(logged, [
         "Warn: standings({\"continent\":\"AF\"}) is now [2]; stored is [1]",
-        "Warn: The entry \"standings\\t{}\" is not in the domain of \"standings\": removed",
-        "Warn: and 1 more are different now",
-        "Warn: and 1 more are not in the domain",
+        "Info: standings() was outside the domain: removed",
+        "Warn: and 1 more is different now",
+        "Info: and 1 more is outside the domain",
         "Info: standings: 10 present, 2 of them different now, 2 outside the domain",
-        "Info: Precomputed 10 inputs in 0 ms"
+        "Info: 10 inputs in 0 ms, nothing to compute"
       ])
+    }))
+
+  it.effect("says once what can be done about entries outside the domain, and lists at most 20", () =>
+    Effect.gen(function*() {
+      const { layer, logged } = makeWorld({ terminal: false })
+      const { end } = yield* start(layer, Infinity)
+      const counts = countsOf(10, { outside: 22 })
+      const outside = Outside({
+        function: "standings",
+        key: "standings\t{\"continent\":\"AN\"}",
+        removed: false,
+        counts
+      })
+      yield* end(...Array.from({ length: 22 }, () => outside), Finished({ summary: summaryOf(counts) }))
+      const text = "Info: standings({\"continent\":\"AN\"}) is stored and outside the domain"
+      assert.deepStrictEqual(logged.slice(0, 20), Array.from({ length: 20 }, () => text))
+      assert.deepStrictEqual(logged.slice(20), [
+        "Info: and 2 more are outside the domain",
+        "Info: What is outside the domain stays stored: prune \"remove\" (--prune remove) takes it out",
+        "Info: standings: 10 computed, 22 outside the domain",
+        "Info: Precomputed 10 inputs in 1 s"
+      ])
+    }))
+
+  it.effect("lists every failure where there is no limit (scenario 70)", () =>
+    Effect.gen(function*() {
+      const { layer, logged } = makeWorld({ terminal: false })
+      const { end } = yield* start(layer, Infinity)
+      const counts = countsOf(0, { failed: 30 })
+      const failure = Failed({ function: "f", input: {}, cause: Cause.fail("no"), counts })
+      yield* end(...Array.from({ length: 30 }, () => failure), Finished({ summary: summaryOf(counts) }))
+      assert.strictEqual(logged.filter((text) => text === "Warn: f() failed: no").length, 30)
+    }))
+
+  it.effect("moves while no input is told, and does not go back", () =>
+    Effect.gen(function*() {
+      const { layer, logged } = makeWorld({ terminal: false })
+      const waiting = yield* Deferred.make<void>()
+      const seen: Array<number> = []
+      const progress = Stream.unwrap(Effect.gen(function*() {
+        const tell = yield* Watch
+        tell(countsOf(0, { excluded: 5 }))
+        return Stream.concat(Stream.make(computed(1)), Stream.fromEffect(Effect.as(Deferred.await(waiting), finished)))
+      }))
+      const fiber = yield* Effect.forkChild(
+        display(progress).pipe(
+          Effect.provideService(Watch, ({ excluded }) => void seen.push(excluded)),
+          Effect.provide(layer)
+        ),
+        { startImmediately: true }
+      )
+      yield* TestClock.adjust("10 seconds")
+      assert.deepStrictEqual(logged, ["Info: Precomputing: 5 of 10 inputs (50%), 10 per second, 1 s left"])
+      yield* Deferred.succeed(waiting, undefined)
+      yield* Fiber.join(fiber)
+      assert.deepStrictEqual(seen, [5, 5, 0])
     }))
 })

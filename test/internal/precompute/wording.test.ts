@@ -169,7 +169,16 @@ describe("summaryTexts", () => {
   it("tells that there was nothing to do", () => {
     assert.deepStrictEqual(textsOf({}, { total: 0, elapsed: 0 }), [
       "standings: nothing to do",
-      "Precomputed 0 inputs in 0 ms"
+      "0 inputs in 0 ms, nothing to compute"
     ])
+    assert.deepStrictEqual(textsOf({}, { present: 10 }), [
+      "standings: 10 present",
+      "10 inputs in 2.5 s, nothing to compute"
+    ])
+  })
+
+  it("tells whether one or several are tried again", () => {
+    assert.match(textsOf({}, { failed: 1 })[1]!, /1 failed: the next run tries it again$/u)
+    assert.match(textsOf({}, { failed: 2 })[1]!, /2 failed: the next run tries them again$/u)
   })
 })
