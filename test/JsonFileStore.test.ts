@@ -1,7 +1,7 @@
 import { NodeFileSystem } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, FileSystem, Layer, Schema, type Scope } from "effect"
-import { Broadcaster, Cached, type CacheError, clear, invalidate, ResultCache, Store } from "effect-cached"
+import { Context, Effect, FileSystem, Layer, Schema, type Scope, Stream } from "effect"
+import { Broadcaster, Cached, type CacheError, clear, invalidate, Precompute, ResultCache, Store } from "effect-cached"
 import * as JsonFileStore from "effect-cached/JsonFileStore"
 import { CacheTest } from "effect-cached/testing"
 import { TestClock } from "effect/testing"
@@ -309,6 +309,22 @@ const bytesOf = (operations: ReadonlyArray<{ readonly bytes: number; readonly pa
   operations.filter(({ path }) => !path.includes(".lock")).reduce((sum, { bytes }) => sum + bytes, 0)
 
 describe("folding", () => {
+  it.effect("is done when a run of Precompute ends, while the store stays open", () =>
+    inFolder(Effect.fnUntraced(function*({ fs, path }) {
+      const numbers = Schema.Literals([1, 2, 3])
+      yield* Effect.gen(function*() {
+        const fn = yield* Cached.make(
+          "f",
+          { input: { n: numbers }, success: Schema.Number },
+          ({ n }) => Effect.succeed(n)
+        )
+        yield* Stream.runDrain(Precompute.run(fn))
+        const { functions } = JSON.parse(yield* fs.readFileString(path))
+        assert.deepStrictEqual(Object.keys(functions.f), ["n=1", "n=2", "n=3"])
+        assert.isFalse(yield* fs.exists(`${path}.journal`))
+      }).pipe(Effect.provide(cacheIn({ path })))
+    })))
+
   it.effect(
     "writes less than three times what it keeps, however many results come (scenario 72)",
     () =>

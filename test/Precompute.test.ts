@@ -1184,6 +1184,16 @@ describe("Precompute.run, as a stream", () => {
 })
 
 describe("Precompute.layer", () => {
+  it.effect("lets nobody wait for ever when its scope closes at once", () =>
+    Effect.gen(function*() {
+      const { fn } = yield* areas({ compute: () => Effect.never })
+      const scope = yield* Scope.make()
+      const context = yield* Layer.buildWithScope(Precompute.layer(fn, { mode: "background" }), scope)
+      yield* Scope.close(scope, Exit.void)
+      const exit = yield* Effect.exit(Context.get(context, Precompute.Warmup).await)
+      assert.isTrue(Exit.hasInterrupts(exit))
+    }).pipe(Effect.provide(CacheTest.layer)))
+
   it.effect("is built when everything is computed", () =>
     Effect.gen(function*() {
       const { executed, fn } = yield* areas({ compute: ({ size }) => Effect.delay(Effect.succeed(size), "1 second") })
