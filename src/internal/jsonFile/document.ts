@@ -13,27 +13,43 @@ import {
   sealOf,
   type Unusable
 } from "./entryText.ts"
-import { type Cursor, makeCursor, makeLines, malformedAt, parsed } from "./jsonText.ts"
+import { makeCursor, makeLines, malformedAt, parsed } from "./jsonText.ts"
 import { type Piece, piecesByLayout } from "./layout.ts"
+import { atOnce, type Steps } from "./steps.ts"
 
 /** The format of files that this library writes, and the newest that it reads. */
 export const formatVersion = 1
 
 const mark = "effect-cached"
 
-/** The text of a file with these entries, in pieces. */
+/** The text of a file with these entries, in pieces. Some are empty: places where the work can be left alone for a while. */
 export function* renderDocument(entries: Iterable<Kept>): Generator<string, void> {
-  const placed = Array.from(entries, (entry) => ({ ...placeOf(entry.key), entry }))
-  placed.sort((one, other) => compare(one.name, other.name) || compare(one.key, other.key))
-  yield `{\n  "${mark}": ${formatVersion},\n  "functions": {`
-  let current: string | undefined
-  for (const { entry, key, name } of placed) {
-    const first = name !== current
-    if (first) yield `${current === undefined ? "" : "\n    },"}\n    ${JSON.stringify(name)}: {`
-    current = name
-    yield `${first ? "" : ","}\n      ${JSON.stringify(key)}: {\n${renderEntry(entry)}\n      }`
+  const functions = new Map<string, Array<Placed>>()
+  let count = 0
+  for (const entry of entries) {
+    const { key, name } = placeOf(entry.key)
+    const placed = functions.get(name)
+    if (placed === undefined) functions.set(name, [{ key, entry }])
+    else placed.push({ key, entry })
+    if (++count % 1000 === 0) yield ""
   }
-  yield `${current === undefined ? "" : "\n    }\n  "}}\n}\n`
+  yield `{\n  "${mark}": ${formatVersion},\n  "functions": {`
+  let comma = ""
+  for (const name of Array.from(functions.keys()).toSorted()) {
+    yield `${comma}\n    ${JSON.stringify(name)}: {`
+    comma = ""
+    for (const { entry, key } of functions.get(name)!.toSorted((one, other) => compare(one.key, other.key))) {
+      yield `${comma}\n      ${JSON.stringify(key)}: {\n${renderEntry(entry)}\n      }`
+      comma = ","
+    }
+    yield "\n    }"
+  }
+  yield `${comma === "" ? "" : "\n  "}}\n}\n`
+}
+
+interface Placed {
+  readonly key: string
+  readonly entry: Kept
 }
 
 const compare = (one: string, other: string): number => one < other ? -1 : one > other ? 1 : 0
@@ -61,19 +77,24 @@ export interface Refusal {
 }
 
 /** Reads a file. `now` is the time of entries that do not say theirs. An empty text is a file without entries. */
-export const parseDocument = (text: string, now: number): Result.Result<Document, Refusal> => {
+export const parseDocument = (text: string, now: number): Result.Result<Document, Refusal> =>
+  atOnce(documentSteps(text, now))
+
+/** As {@link parseDocument}, in steps. */
+export function* documentSteps(text: string, now: number): Steps<Result.Result<Document, Refusal>> {
   const source = text.startsWith("\ufeff") ? text.slice(1) : text
   if (source.trim() === "") return Result.succeed({ entries: [], problems: [], broken: undefined })
   const outline = outlineOf(source)
   const version = outline === undefined ? start.exec(source)?.[1] : outline.version
-  return Result.map(
-    checkVersion(source, version, outline),
-    () => read(source, outline ?? outlineByLayout(source), now, outline === undefined)
-  )
+  const checked = checkVersion(source, version, outline)
+  if (Result.isFailure(checked)) return Result.fail(checked.failure)
+  return Result.succeed(yield* read(source, outline ?? outlineByLayout(source), now))
 }
 
 /** The parts of a file, not looked into. */
 interface Outline {
+  /** How its pieces were found. By layout, some may be at another's place. */
+  readonly by: "brackets" | "layout"
   /** The text of the version. */
   readonly version: string | undefined
   /** Whether the functions are where they should be. */
@@ -97,8 +118,15 @@ const outlineOf = (text: string): Outline | undefined => {
   let sound = true
 
   const members = (member: (name: string, at: number) => boolean) => cursor.isAt("{") && cursor.object(member)
+  const entry = (place: Place, index: number): boolean => {
+    cursor.isAt("{")
+    const from = cursor.index()
+    const whole = cursor.skip()
+    pieces.push({ ...place, index, from, text: text.slice(from, cursor.index()) })
+    return whole
+  }
   const functions = (name: string, at: number): boolean => {
-    if (cursor.isAt("{")) return members((key, index) => takePiece(cursor, text, { name, key }, index, pieces))
+    if (cursor.isAt("{")) return members((key, index) => entry({ name, key }, index))
     strangers.push({ path: [name], index: at, message: "expected an object with the entries of the function" })
     return cursor.skip()
   }
@@ -114,20 +142,13 @@ const outlineOf = (text: string): Outline | undefined => {
   }
 
   const whole = members(root) && !cursor.isAt("") && cursor.index() === text.length
-  return whole ? { version, sound, pieces, strangers } : undefined
-}
-
-const takePiece = (cursor: Cursor, text: string, place: Place, index: number, pieces: Array<Piece>): boolean => {
-  cursor.isAt("{")
-  const from = cursor.index()
-  const whole = cursor.skip()
-  pieces.push({ ...place, index, from, text: text.slice(from, cursor.index()) })
-  return whole
+  return whole ? { by: "brackets", version, sound, pieces, strangers } : undefined
 }
 
 const start = new RegExp(`^\\s*\\{\\s*"${mark}"\\s*:\\s*([^\\s,}]*)`)
 
 const outlineByLayout = (text: string): Outline => ({
+  by: "layout",
   version: undefined,
   sound: true,
   pieces: piecesByLayout(text),
@@ -153,7 +174,7 @@ const checkVersion = (
   return outline?.sound === false ? foreign("expected \"functions\" to be an object") : Result.succeed(undefined)
 }
 
-const read = (text: string, { pieces, strangers }: Outline, now: number, isBroken: boolean): Document => {
+function* read(text: string, { by, pieces, strangers }: Outline, now: number): Steps<Document> {
   const lineOf = makeLines(text)
   const entries = new Map<string, Loaded>()
   const twice = new Set<string>()
@@ -163,9 +184,13 @@ const read = (text: string, { pieces, strangers }: Outline, now: number, isBroke
   }
 
   for (const { index, message, path } of strangers) report(index, path, message)
-  let broken = isBroken
-  for (const piece of pieces) {
-    const { from, index, key, name, text: json } = piece
+  let broken = by === "layout"
+  let next = stepLength
+  for (const { from, index, key, name, text: json } of pieces) {
+    if (index > next) {
+      next = index + stepLength
+      yield
+    }
     if (name === undefined) {
       report(index, [key], "expected the entry below the name of its function, which cannot be read")
       continue
@@ -179,19 +204,21 @@ const read = (text: string, { pieces, strangers }: Outline, now: number, isBroke
       problems.push({ path: [name, key], line, message })
       continue
     }
-    Result.match(Result.flatMap(readEntry({ name, key }, value, now), (entry) => checkFields(entry, json)), {
-      onFailure: ({ field, message }) => report(index, field === undefined ? [name, key] : [name, key, field], message),
-      onSuccess: (entry) => {
-        if (isBroken && isMoved(value, entry.key)) {
-          return report(index, [name, key], "expected the entry at its own place, found it where another one should be")
-        }
-        const other = entries.get(entry.key)
-        if (other === undefined) return void entries.set(entry.key, entry)
-        if (sealOf(other) === sealOf(entry)) return
-        twice.add(entry.key)
-        report(index, [name, key], "this key has another entry above that differs: none of them is used")
-      }
-    })
+    const result = checkFields(readEntry({ name, key }, value, now), json)
+    if (Result.isFailure(result)) {
+      const { field, message } = result.failure
+      report(index, field === undefined ? [name, key] : [name, key, field], message)
+      continue
+    }
+    const entry = result.success
+    const other = entries.get(entry.key)
+    if (by === "layout" && isMoved(value, entry.key)) {
+      report(index, [name, key], "expected the entry at its own place, found it where another one should be")
+    } else if (other === undefined) entries.set(entry.key, entry)
+    else if (sealOf(other) !== sealOf(entry)) {
+      twice.add(entry.key)
+      report(index, [name, key], "this key has another entry above that differs: none of them is used")
+    }
   }
   for (const key of twice) entries.delete(key)
   return {
@@ -201,20 +228,22 @@ const read = (text: string, { pieces, strangers }: Outline, now: number, isBroke
   }
 }
 
+// In characters: a few milliseconds.
+const stepLength = 256 * 1024
+
 // JSON takes the last of two fields of one name. Where a person wrote both, nobody knows which one was meant.
-const checkFields = (entry: Loaded, json: string): Result.Result<Loaded, Unusable> => {
+const checkFields = (entry: Result.Result<Loaded, Unusable>, json: string): Result.Result<Loaded, Unusable> => {
+  if (Result.isFailure(entry) || !entry.success.edited) return entry
   const names = new Set<string>()
   let repeated: string | undefined
   const cursor = makeCursor(json, 0)
-  if (entry.edited) {
-    cursor.object((name) => {
-      if (names.has(name)) repeated = name
-      names.add(name)
-      return cursor.skip()
-    })
-  }
+  cursor.object((name) => {
+    if (names.has(name)) repeated = name
+    names.add(name)
+    return cursor.skip()
+  })
   return repeated === undefined
-    ? Result.succeed(entry)
+    ? entry
     : Result.fail({ field: repeated, message: "expected the field once, found it more than once" })
 }
 

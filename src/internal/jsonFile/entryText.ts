@@ -47,12 +47,14 @@ export const renderEntry = (entry: Kept): string => {
   return lines.join(",\n")
 }
 
-const line = (name: string, value: string): string => `${" ".repeat(indent)}"${name}": ${value}`
+const margin = " ".repeat(indent)
 
-const bodyLines = ({ body, head }: Kept): Array<string> => {
-  const text = textOf(body)
-  if (text === undefined) return [line("base64", `"${Base64.encode(body)}"`)]
-  if (head !== undefined || !isCompact(text)) return [line("text", JSON.stringify(text))]
+const line = (name: string, value: string): string => `${margin}"${name}": ${value}`
+
+const bodyLines = (entry: Kept): Array<string> => {
+  const text = textOf(entry.body)
+  if (text === undefined) return [line("base64", `"${Base64.encode(entry.body)}"`)]
+  if (!isValue(entry, text)) return [line("text", JSON.stringify(text))]
   return [line("value", prettyText(text, indent, `"value": `.length + indent))]
 }
 
@@ -68,14 +70,21 @@ const textOf = (body: string | Uint8Array): string | undefined => {
 
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 
-// Whether a text comes back from the value that it stands for. Text can be nested too deep to be made from its value.
-const isCompact = (text: string): boolean => {
+// Whether a body is written as a value: its text comes back from that. Text can be nested too deep for it.
+const isValue = (entry: Kept, text: string): boolean => {
+  if (entry.head !== undefined) return false
+  if (values.has(entry)) return true
   try {
-    return JSON.stringify(JSON.parse(text)) === text
+    if (JSON.stringify(JSON.parse(text)) !== text) return false
   } catch {
     return false
   }
+  values.add(entry)
+  return true
 }
+
+// Entries do not change, and most are in the file each time that it is written.
+const values = new WeakSet<Kept>()
 
 // The two tags that every entry of a function has are not written: the place of the entry says them.
 const withoutOwn = ({ key, tags }: Kept): { readonly own: boolean; readonly tags: ReadonlyArray<string> } => {
@@ -104,7 +113,18 @@ const timeText = (millis: number): string =>
  * Changes with everything that is served or that decides for how long. Made from the content, not from how it is written.
  * The first four digits are of the key alone.
  */
-export const sealOf = ({ body, expiresAt, fingerprint, head, key, tags }: Kept): string => {
+export const sealOf = (entry: Kept): string => {
+  let seal = seals.get(entry)
+  if (seal === undefined) {
+    seal = makeSeal(entry)
+    seals.set(entry, seal)
+  }
+  return seal
+}
+
+const seals = new WeakMap<Kept, string>()
+
+const makeSeal = ({ body, expiresAt, fingerprint, head, key, tags }: Kept): string => {
   const text = textOf(body)
   const headers = head === undefined ? [] : [String(head.status), ...Object.entries(head.headers).flat()]
   const content = text === undefined ? ["base64", Base64.encode(body)] : ["text", text]
@@ -124,7 +144,7 @@ export interface Unusable {
   readonly message: string
 }
 
-const known = [
+const fieldNames = [
   "value",
   "text",
   "base64",
@@ -136,34 +156,55 @@ const known = [
   "fingerprint",
   "seal"
 ] as const
+const known: ReadonlySet<string> = new Set(fieldNames)
 const bodies = ["value", "text", "base64"] as const
 
-type Fields = { readonly [K in (typeof known)[number]]?: unknown }
+type Fields = { readonly [K in (typeof fieldNames)[number]]?: unknown }
 
 /** Reads an entry. Only what it is the result of has to be there: people add entries by hand. */
 export const readEntry = (place: Place, json: unknown, now: number): Result.Result<Loaded, Unusable> => {
   if (!isRecord(json)) return unusable(undefined, "expected an entry, an object", json)
-  const stranger = Object.keys(json).find((name) => !known.some((field) => field === name))
+  const stranger = Object.keys(json).find((name) => !known.has(name))
   if (stranger !== undefined) {
-    const message = `expected the fields ${known.join(", ")}, found ${JSON.stringify(stranger)}`
+    const message = `expected the fields ${fieldNames.join(", ")}, found ${JSON.stringify(stranger)}`
     return Result.fail({ field: stranger, message })
   }
-  return Result.gen(function*() {
-    const key = keyOf(place)
-    const fields: Fields = Object.fromEntries(Object.entries(json))
-    const body = yield* readBody(fields)
-    const head = yield* readHead(fields.head)
-    const tags = yield* readTags(fields.tags === undefined ? [] : fields.tags)
-    const createdAt = yield* readTime("createdAt", fields.createdAt, now)
-    const expiresAt = yield* readTime("expiresAt", fields.expiresAt, Infinity)
-    const { fingerprint = "", implicit = true } = fields
-    if (typeof fingerprint !== "string") return yield* unusable("fingerprint", "expected a text", fingerprint)
-    if (typeof implicit !== "boolean") return yield* unusable("implicit", "expected true or false", implicit)
-    const all = new Set(implicit ? [...ownTags(key), ...tags] : tags)
-    const kept: Kept = { key, fingerprint, body, head, tags: Array.from(all).toSorted(), createdAt, expiresAt }
-    return { ...kept, edited: fields.seal !== sealOf(kept) }
-  })
+  const fields: Fields = json
+  const body = readBody(fields)
+  if (Result.isFailure(body)) return Result.fail(body.failure)
+  const head = readHead(fields.head)
+  if (Result.isFailure(head)) return Result.fail(head.failure)
+  const tags = readTags(fields.tags)
+  if (Result.isFailure(tags)) return Result.fail(tags.failure)
+  const createdAt = readTime("createdAt", fields.createdAt, now)
+  if (Result.isFailure(createdAt)) return Result.fail(createdAt.failure)
+  const expiresAt = readTime("expiresAt", fields.expiresAt, Infinity)
+  if (Result.isFailure(expiresAt)) return Result.fail(expiresAt.failure)
+  const { fingerprint = "", implicit = true } = fields
+  if (typeof fingerprint !== "string") return unusable("fingerprint", "expected a text", fingerprint)
+  if (typeof implicit !== "boolean") return unusable("implicit", "expected true or false", implicit)
+  const key = keyOf(place)
+  const kept: Kept = {
+    key,
+    fingerprint,
+    body: body.success,
+    head: head.success,
+    tags: inOrder(implicit ? [...ownTags(key), ...tags.success] : tags.success),
+    createdAt: createdAt.success,
+    expiresAt: expiresAt.success
+  }
+  const seal = makeSeal(kept)
+  const entry = { ...kept, edited: fields.seal !== seal }
+  const problem = entry.edited && kept.head !== undefined ? headProblem(kept.head) : undefined
+  if (problem !== undefined && Result.isFailure(problem)) return Result.fail(problem.failure)
+  seals.set(entry, seal)
+  if (fields.value !== undefined) values.add(entry)
+  return Result.succeed(entry)
 }
+
+// Without those that are there twice.
+const inOrder = (tags: ReadonlyArray<string>): ReadonlyArray<string> =>
+  tags.toSorted().filter((tag, index) => index === 0 || tag !== tags[index - 1])
 
 const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === "object" && value !== null && !Array.isArray(value)
@@ -204,8 +245,8 @@ const readHead = (head: unknown): Result.Result<CacheEntry.ResponseHead | undefi
   const { headers, status, ...rest } = head
   const stranger = Object.keys(rest)[0]
   if (stranger !== undefined) return unusable("head", "expected status and headers only", stranger)
-  if (typeof status !== "number" || !Number.isInteger(status) || status < 100 || status > 999) {
-    return unusable("head", "expected a status of three digits", status)
+  if (typeof status !== "number" || !Number.isInteger(status)) {
+    return unusable("head", "expected a status, a whole number", status)
   }
   if (!isRecord(headers)) return unusable("head", "expected headers, an object of texts", headers)
   const wrong = Object.values(headers).find((value) => typeof value !== "string")
@@ -213,15 +254,31 @@ const readHead = (head: unknown): Result.Result<CacheEntry.ResponseHead | undefi
   return Result.succeed({ status, headers: headers as Readonly<Record<string, string>> })
 }
 
-const readTags = (tags: unknown): Result.Result<ReadonlyArray<string>, Unusable> => {
+// What no server could send. What the library wrote itself came from a response.
+const headProblem = ({ headers, status }: CacheEntry.ResponseHead): Result.Result<void, Unusable> => {
+  if (status < 200 || status > 599) return unusable("head", "expected a status from 200 to 599", status)
+  const wrong = Object.entries(headers).find(([name, value]) => !headerName.test(name) || !headerValue.test(value))
+  return wrong === undefined
+    ? Result.succeed(undefined)
+    : unusable("head", "expected headers that HTTP allows", wrong.join(": "))
+}
+
+// As they are stored, in lower case (RFC 9110, sections 5.1 and 5.5).
+const headerName = /^[!#$%&'*+.^_`|~0-9a-z-]+$/
+const headerValue = /^[\t\x20-\x7e\x80-\xff]*$/
+
+const readTags = (tags: unknown = []): Result.Result<ReadonlyArray<string>, Unusable> => {
   if (!Array.isArray(tags)) return unusable("tags", "expected a list of tags", tags)
   for (const tag of tags) {
     if (typeof tag !== "string") return unusable("tags", "expected tags that are texts", tag)
-    const problem = implicitTag.test(tag) ? undefined : tagProblem(tag)
+    const problem = plainTag.test(tag) || implicitTag.test(tag) ? undefined : tagProblem(tag)
     if (problem !== undefined) return unusable("tags", `expected a tag, but ${problem}`, tag)
   }
   return Result.succeed(tags)
 }
+
+// Most tags: short, of few segments, without escapes.
+const plainTag = /^(?=.{1,100}$)[\w.-]+(?::[\w.-]+){0,7}$/
 
 // Tags that results get from the cached functions which they called.
 const implicitTag = /^%fn(?::(?:(?:[\w.-]|%[0-9A-F]{2})+|%sha[0-9a-f]{32})){1,2}$/

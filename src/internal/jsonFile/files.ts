@@ -41,7 +41,7 @@ export const makeFiles = (fs: FileSystem.FileSystem, makeHash: () => Hash) => {
         fileError(path, "unreadable", `it cannot be looked at: ${reasonOf(cause)}`, cause)
     )
 
-  /** Writes texts to a new file, in pieces, and flushes it to the disk. Its mode is that of `like`, where there is such a file. */
+  /** Writes texts to a new file, in pieces, and flushes it to the disk. Others run where a text is empty. Its mode is that of `like`, where there is such a file. */
   const write = (path: string, texts: Iterable<string>, like?: string): Effect.Effect<Written, CacheError.CacheError> =>
     Effect.mapError(
       Effect.scoped(Effect.gen(function*() {
@@ -51,6 +51,10 @@ export const makeFiles = (fs: FileSystem.FileSystem, makeHash: () => Hash) => {
         const hash = makeHash()
         let size = 0
         for (const piece of pieces(texts)) {
+          if (piece === "") {
+            yield* Effect.yieldNow
+            continue
+          }
           const bytes = encoder.encode(piece)
           hash.update(bytes)
           size += bytes.length
@@ -139,10 +143,11 @@ const reasonOf = ({ reason }: PlatformError.PlatformError): string =>
 const folderOf = (path: string): string =>
   path.slice(0, Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\"), 0)) || "."
 
-// Few large writes in place of many small ones.
+// Few large writes in place of many small ones. An empty one says that others may run.
 function* pieces(texts: Iterable<string>): Iterable<string> {
   let piece = ""
   for (const text of texts) {
+    if (text === "") yield text
     piece += text
     if (piece.length < pieceLength) continue
     yield piece

@@ -160,8 +160,12 @@ export const replay = (base: Iterable<Loaded>, fileDigest: string, records: Read
   // The newest record of each tag decides, so no record looks at entries.
   const marks = makeMarks(Infinity, 1)
   marks.gap(0)
+  let expected = from
   for (const { line, record } of records) {
     if (line < from) continue
+    // Lines are missing. Nobody knows what they invalidated: whatever was said before has ended.
+    if (line > expected) marks.apply({ tags: [], position: line })
+    expected = line + 1
     // Positions start after that of the file.
     const position = line + 1
     if ("set" in record) stored.set(record.set.key, { entry: { ...record.set, edited: false }, position })

@@ -6,10 +6,11 @@ import * as Result from "effect/Result"
 import type * as CacheError from "../../CacheError.ts"
 import { fileError, problemIn } from "../errors.ts"
 import { functionTag, keyTag } from "../tagText.ts"
-import { type Document, parseDocument } from "./document.ts"
+import { type Document, documentSteps } from "./document.ts"
 import { type Kept, type Loaded, placeOf } from "./entryText.ts"
 import type { Files, Version } from "./files.ts"
 import { type Edit, readJournal, replay } from "./journal.ts"
+import { inTurns } from "./steps.ts"
 
 /** What a file holds, and how to tell whether it is still the same file. */
 export interface Disk {
@@ -71,7 +72,14 @@ export const load = Effect.fnUntraced(function*(
     return { disk, entries: current, journal: undefined, belongs: true, edit: mend }
   }
   const { complete, damaged, lines, records } = readJournal(journalBytes)
-  if (damaged > 0) yield* Effect.logWarning(`${journalOf(path)}: ${damaged} damaged lines were passed over`)
+  if (damaged > 0) {
+    const name = yield* aside(bytes, disk.digest)
+    yield* Effect.logWarning(
+      `${journalOf(path)} has ${damaged} damaged lines. What is older than they are is computed again${
+        name === undefined ? "" : `, and ${name} is the file as it was found`
+      }`
+    )
+  }
   const { belongs, entries } = replay(current, disk.digest, records)
   const name = belongs || bytes.length === 0 ? undefined : yield* aside(bytes, disk.digest)
   if (name !== undefined) {
@@ -110,22 +118,26 @@ export const readDisk = Effect.fnUntraced(function*(
   // The version first: whatever happens to the file after that will be seen as a change.
   const version = yield* files.version(path)
   const bytes = (yield* files.read(path)) ?? new Uint8Array()
-  const document = yield* Effect.fromResult(parse(path, bytes, now))
+  const document = yield* parse(path, bytes, now)
   const entries = new Map(document.entries.map((entry) => [entry.key, entry]))
   return { bytes, document, disk: { entries, version, digest: files.digestOf(bytes), size: bytes.length } }
 })
 
-const parse = (path: string, bytes: Uint8Array, now: number): Result.Result<Document, CacheError.CacheError> =>
-  Result.flatMap(
-    Result.try({
-      try: () => decoder.decode(bytes),
-      catch: (cause) =>
-        bytes.length > longestText
-          ? fileError(path, "unreadable", `it is too large to be read as one text: ${bytes.length} bytes`, cause)
-          : refused(path, "foreign", "it is not text in UTF-8", cause)
-    }),
-    (text) => Result.mapError(parseDocument(text, now), ({ message, problem }) => refused(path, problem, message))
-  )
+const parse = Effect.fnUntraced(function*(
+  path: string,
+  bytes: Uint8Array,
+  now: number
+): Effect.fn.Return<Document, CacheError.CacheError> {
+  const text = yield* Effect.try({
+    try: () => decoder.decode(bytes),
+    catch: (cause) =>
+      bytes.length > longestText
+        ? fileError(path, "unreadable", `it is too large to be read as one text: ${bytes.length} bytes`, cause)
+        : refused(path, "foreign", "it is not text in UTF-8", cause)
+  })
+  const document = yield* inTurns(documentSteps(text, now))
+  return yield* Effect.fromResult(Result.mapError(document, ({ message, problem }) => refused(path, problem, message)))
+})
 
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 // In UTF-16 units, for V8.

@@ -19,23 +19,23 @@ export interface Opened {
   readonly now: () => number
 }
 
-/** Makes an entry of what the file has. Nothing of it is served before its function has checked it. */
-export const keep = ({ now, path }: Opened, entry: Kept, position: number): CacheEntry.CacheEntry => {
+// Nothing of it is served before its function has checked it.
+const keep = ({ now, path }: Opened, entry: Kept, position: number): CacheEntry.CacheEntry => {
   // Of two results of one position the newer one counts: none is newer than what is computed now.
   const kept = new CacheEntry.CacheEntry({ ...entry, createdAt: Math.min(entry.createdAt, now()), position })
   kept.unchecked = whereIs(path, entry.key)
   return kept
 }
 
-/** Takes everything that is in the file, valid now. Returns how many entries there was no room for. */
-export const keepAll = (opened: Opened, entries: Iterable<Kept>): number => {
-  const { log, memory } = opened
+/** Takes entries of the file, valid at a position. Returns how many there was no room for. */
+export const keepAll = (opened: Opened, entries: Iterable<Kept>, position: number): number => {
+  const { memory } = opened
   const now = opened.now()
   let lost = 0
   const count = () => void lost++
   memory.listeners.add(count)
   for (const entry of entries) {
-    if (entry.expiresAt > now && memory.set(keep(opened, entry, log.position())) === "too-large") lost++
+    if (entry.expiresAt > now && memory.set(keep(opened, entry, position)) === "too-large") lost++
   }
   memory.listeners.delete(count)
   return lost

@@ -18,7 +18,7 @@ export const makeReader = Effect.fnUntraced(function*(opened: Opened) {
   })
   const found = yield* settled
   let { disk } = found
-  keepAll(opened, found.entries)
+  keepAll(opened, found.entries, log.position())
 
   return {
     // What the writer has dropped is not known: nothing that was held before is served any more.
@@ -28,7 +28,7 @@ export const makeReader = Effect.fnUntraced(function*(opened: Opened) {
       disk = changed.disk
       const { position } = log.record([])
       memory.clear()
-      keepAll(opened, changed.entries)
+      keepAll(opened, changed.entries, position)
       log.tell({ _tag: "Record", tags: [], position })
     })
   }

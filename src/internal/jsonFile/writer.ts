@@ -20,7 +20,7 @@ import type { Version } from "./files.ts"
 import { makeJournalFile } from "./journalFile.ts"
 import { journalOf, load, readDisk, reportProblems, setAside, tagOfKey } from "./load.ts"
 import type { Lock } from "./lock.ts"
-import { keep, keepAll, type Opened } from "./opened.ts"
+import { keepAll, type Opened } from "./opened.ts"
 
 type Result = ReturnType<MemoryStore["set"]>
 
@@ -35,20 +35,30 @@ export const makeWriter = Effect.fnUntraced(function*(opened: Opened, lock: Lock
   const aside = setAside(files, path)
   const found = yield* load(files, path, now(), aside)
   let { disk } = found
-  const lost = keepAll(opened, found.entries)
-  if (lost > 0) {
-    const bytes = (yield* files.read(path)) ?? new Uint8Array()
+  const dropped = Effect.fnUntraced(function*(count: number) {
+    if (count === 0) return
     yield* Effect.logWarning(
-      `${path} has ${lost} entries more than \`maxEntries\` and \`maxBytes\` allow: they are dropped, and ${yield* aside(
-        bytes,
-        disk.digest
-      )} is the file as it was found`
+      `${path} has ${count} entries more than \`maxEntries\` and \`maxBytes\` allow: they are dropped`
     )
-  }
+    yield* keepAside
+  })
+
+  // Once for each state of the file, however many of its entries cannot be used.
+  const keeping = Semaphore.makeUnsafe(1)
+  let keptAside: Version
+  const keepAside = keeping.withPermit(Effect.gen(function*() {
+    const version = yield* files.version(path)
+    if (version === keptAside) return
+    const bytes = yield* files.read(path)
+    if (bytes === undefined) return
+    yield* Effect.logWarning(`${yield* aside(bytes, files.digestOf(bytes))} is ${path} as it was found`)
+    keptAside = version
+  }))
+
+  yield* dropped(keepAll(opened, found.entries, log.position()))
   const journal = makeJournalFile(files, journalOf(path), writing, lock, () => disk.digest, found.journal)
   yield* Effect.addFinalizer(() => journal.close)
   const alone = Semaphore.makeUnsafe(1)
-  const keeping = Semaphore.makeUnsafe(1)
   const edits = new Set(found.entries.flatMap(({ edited, key }) => edited ? [key] : []))
   if (found.edit !== undefined) yield* journal.enqueueUnsafe({ edit: found.edit }, { flush: true })
 
@@ -99,28 +109,20 @@ export const makeWriter = Effect.fnUntraced(function*(opened: Opened, lock: Lock
       )
     }))
 
-  // Once for each state of the file, however many of its entries cannot be used.
-  let keptAside: Version
-  const keepAside = keeping.withPermit(Effect.gen(function*() {
-    const version = yield* files.version(path)
-    if (version === keptAside) return
-    const bytes = yield* files.read(path)
-    if (bytes === undefined) return
-    yield* Effect.logWarning(`${yield* aside(bytes, files.digestOf(bytes))} is ${path} as it was found`)
-    keptAside = version
-  }))
-
   const clear = Effect.suspend(() => {
     memory.clear()
     return Effect.asVoid(journal.enqueueUnsafe({ clear: true }))
   })
 
   // What people have made of the file. An entry that they changed is data that changed: it ends what was computed from it.
+  let isBeingWritten = false
   const pull = Effect.gen(function*() {
+    isBeingWritten = false
     if ((yield* files.version(path)) === disk.version) return
     const { bytes, disk: changed, document } = yield* readDisk(files, path, now())
     if (changed.size === 0) {
       // Whoever removes the file, or is about to write into it, leaves the results as they are.
+      isBeingWritten = changed.version !== undefined
       disk = { ...changed, entries: disk.entries }
       return
     }
@@ -142,14 +144,13 @@ export const makeWriter = Effect.fnUntraced(function*(opened: Opened, lock: Lock
     }
     const tags = [...gone, ...edited.map(({ key }) => key)].map(tagOfKey)
     const record = log.record(tags)
+    let lost = 0
     // Before anyone hears of the record, so that nobody computes what was edited.
     const onWritten = () => {
       disk = changed
       for (const key of gone) memory.remove(key)
-      for (const entry of edited) {
-        edits.add(entry.key)
-        memory.set(keep(opened, entry, record.position))
-      }
+      for (const { key } of edited) edits.add(key)
+      lost = keepAll(opened, edited, record.position)
       log.tell({ _tag: "Record", ...record })
     }
     const edit = { base: changed.digest, tags, set: edited, gone }
@@ -157,6 +158,7 @@ export const makeWriter = Effect.fnUntraced(function*(opened: Opened, lock: Lock
     const onFailed = () => log.tell({ _tag: "Record", ...record })
     yield* journal.enqueueUnsafe({ edit }, { flush: true, onWritten, onFailed })
     yield* Effect.logInfo(`${path} was edited: ${edited.length} entries are new or changed, ${gone.length} are gone`)
+    yield* dropped(lost)
   })
 
   const unsaved = new Set<CacheEntry.CacheEntry>()
@@ -165,8 +167,7 @@ export const makeWriter = Effect.fnUntraced(function*(opened: Opened, lock: Lock
   const sizeAtOpen = disk.size
   const foldOnce = Effect.gen(function*() {
     yield* pull
-    // Someone is about to write into it.
-    if (disk.size === 0 && disk.version !== undefined && !closing) return true
+    if (isBeingWritten && !closing) return true
     // The mark first: what is stored after it stays in the journal, whether it is in the file or not.
     const marked = journal.markUnsafe()
     const kept = memory.entries().filter(log.isValid)
