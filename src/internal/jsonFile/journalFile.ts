@@ -172,6 +172,8 @@ export const makeJournalFile = (
   return {
     /** How many bytes of changes there are. */
     size: () => size,
+    /** Whether there is more in it than it should have, because the disk failed. */
+    isTorn: () => torn,
     /** How many bytes have been written to it so far, whatever was cut. */
     written: () => written,
     /**

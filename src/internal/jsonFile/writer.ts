@@ -173,7 +173,11 @@ export const makeWriter = Effect.fnUntraced(function*(opened: Opened, lock: Lock
     const kept = memory.entries().filter(log.isValid)
     const retried = Array.from(unsaved)
     const through = yield* marked
-    if (through === 0 && unsaved.size === 0) return true
+    if (through === 0 && unsaved.size === 0) {
+      // One that could not be removed would be taken for news at the next start.
+      if (journal.isTorn()) yield* journal.cut(disk.digest)
+      return true
+    }
     const temporary = `${path}.tmp`
     const written = yield* files.write(temporary, renderDocument(kept), path)
     const version = yield* files.version(temporary)
