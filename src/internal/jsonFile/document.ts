@@ -2,19 +2,12 @@
  * The file: entries by function and readable key, sorted, for people to read, edit, compare and commit.
  */
 import * as Result from "effect/Result"
-import {
-  isMoved,
-  type Kept,
-  type Loaded,
-  type Place,
-  placeOf,
-  readEntry,
-  renderEntry,
-  sealOf,
-  type Unusable
-} from "./entryText.ts"
+import { readEntry, type Unusable } from "./entryReader.ts"
+import { renderEntry } from "./entryText.ts"
 import { makeCursor, makeLines, malformedAt, parsed } from "./jsonText.ts"
+import { type Kept, type Loaded, type Place, placeOf } from "./kept.ts"
 import { type Piece, piecesByLayout } from "./layout.ts"
+import { isMoved, sealOf } from "./seal.ts"
 import { atOnce, type Steps } from "./steps.ts"
 
 /** The format of files that this library writes, and the newest that it reads. */

@@ -5,8 +5,8 @@ import * as Base64 from "effect/encoding/Base64"
 import * as Result from "effect/Result"
 import { makeMarks } from "../marks.ts"
 import { checksum } from "./checksum.ts"
-import type { Kept, Loaded } from "./entryText.ts"
 import { parsed } from "./jsonText.ts"
+import type { Kept, Loaded } from "./kept.ts"
 
 /**
  * - `base`: the digest of the file that the journal belongs to. The first line.

@@ -7,9 +7,9 @@ import type * as CacheError from "../../CacheError.ts"
 import { fileError, problemIn } from "../errors.ts"
 import { functionTag, keyTag } from "../tagText.ts"
 import { type Document, documentSteps } from "./document.ts"
-import { type Kept, type Loaded, placeOf } from "./entryText.ts"
 import type { Files, Version } from "./files.ts"
 import { type Edit, readJournal, replay } from "./journal.ts"
+import { type Kept, type Loaded, placeOf } from "./kept.ts"
 import { inTurns } from "./steps.ts"
 
 /** What a file holds, and how to tell whether it is still the same file. */

@@ -4,9 +4,9 @@
 import type * as FileSystem from "effect/FileSystem"
 import * as CacheEntry from "../../CacheEntry.ts"
 import type { MemoryStore } from "../memoryStore.ts"
-import type { Kept } from "./entryText.ts"
 import type { FileLog } from "./fileLog.ts"
 import type { Files } from "./files.ts"
+import type { Kept } from "./kept.ts"
 import { whereIs } from "./load.ts"
 
 /** What is known of a file in this process. */

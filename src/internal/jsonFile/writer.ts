@@ -15,12 +15,12 @@ import type * as CacheError from "../../CacheError.ts"
 import { fileError } from "../errors.ts"
 import type { MemoryStore } from "../memoryStore.ts"
 import { renderDocument } from "./document.ts"
-import { sealOf } from "./entryText.ts"
 import type { Version } from "./files.ts"
 import { makeJournalFile } from "./journalFile.ts"
 import { journalOf, load, readDisk, reportProblems, setAside, tagOfKey } from "./load.ts"
 import type { Lock } from "./lock.ts"
 import { keepAll, type Opened } from "./opened.ts"
+import { sealOf } from "./seal.ts"
 
 type Result = ReturnType<MemoryStore["set"]>
 

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Result, Schema } from "effect"
 import { type Document, parseDocument, renderDocument } from "../../../src/internal/jsonFile/document.ts"
-import type { Kept } from "../../../src/internal/jsonFile/entryText.ts"
+import type { Kept } from "../../../src/internal/jsonFile/kept.ts"
 import { functionTag, keyTag } from "../../../src/internal/tagText.ts"
 import { makeRandom } from "../../random.ts"
 import { anyEntry, storedPart } from "../../suites/entries.ts"

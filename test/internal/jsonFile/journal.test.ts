@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { checksum } from "../../../src/internal/jsonFile/checksum.ts"
-import type { Kept, Loaded } from "../../../src/internal/jsonFile/entryText.ts"
 import { journalLine, type JournalRecord, readJournal, replay } from "../../../src/internal/jsonFile/journal.ts"
+import type { Kept, Loaded } from "../../../src/internal/jsonFile/kept.ts"
 import { makeRandom } from "../../random.ts"
 import { anyEntry, storedPart } from "../../suites/entries.ts"
 
