@@ -15,6 +15,9 @@ const errors: ReadonlyArray<CacheError.CacheError> = [
   new CacheError.ResultError({ function: "f", message: "no such result", cause: broken }),
   new CacheError.RecursionError({ key: "f {}", message: "waits for itself" }),
   new CacheError.DefinitionError({ where: "f", message: "name is taken" }),
+  new CacheError.DomainError({ function: "f", field: "page", message: "no finite domain" }),
+  new CacheError.FileError({ path: "a.json", problem: "held", message: "another process writes to it", cause: broken }),
+  new CacheError.PrecomputeError({ function: "f", message: "was not stored", cause: broken }),
   new CacheError.TimeoutError({ operation: "Store.get", message: "too slow" })
 ].map((reason) => new CacheError.CacheError({ reason }))
 
@@ -48,6 +51,9 @@ describe("CacheError", () => {
           ResultError: ({ function: name }) => Effect.succeed(name),
           RecursionError: ({ key }) => Effect.succeed(key),
           DefinitionError: ({ where }) => Effect.succeed(where),
+          DomainError: ({ field }) => Effect.succeed(field),
+          FileError: ({ path }) => Effect.succeed(path),
+          PrecomputeError: ({ function: name }) => Effect.succeed(name),
           TimeoutError: ({ operation }) => Effect.succeed(operation)
         })
       )

@@ -139,7 +139,7 @@ describe("options", () => {
   )
 
   it.effect.each<readonly [keyof Store.MemoryOptions, unknown]>([
-    ...[0, -1, 1.5, NaN, Infinity, "7"].map((value) => ["maxEntries", value] as const),
+    ...[0, -1, 1.5, NaN, -Infinity, "7"].map((value) => ["maxEntries", value] as const),
     ...[0, -1, 1.5, NaN, Infinity, "7"].map((value) => ["maxBytes", value] as const),
     ...[-1, NaN, "never"].map((value) => ["sweepEvery", value] as const)
   ])("%s cannot be %s: a typed error that names the option", ([option, value]) =>
