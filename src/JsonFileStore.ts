@@ -216,12 +216,12 @@ const openToWrite = Effect.fnUntraced(function*(
   lock: Lock,
   foldEvery: number
 ): Effect.fn.Return<JsonFile, CacheError.CacheError, Scope.Scope> {
-  const { append, clear, fold, pull, remove, set } = yield* makeWriter(opened, lock, foldEvery)
+  const { append, clear, flush, fold, pull, remove, set } = yield* makeWriter(opened, lock, foldEvery)
   return {
     store: storeOf(opened.memory, {
       set: (entry) => inStore("set", set(entry)),
       remove: (key) => inStore("remove", remove(key)),
-      flush: fold,
+      flush,
       clear: inStore("clear", clear)
     }),
     log: Broadcaster.Broadcaster.of({

@@ -208,7 +208,7 @@ export const make = Effect.fnUntraced(function*(
     (entry.expiresAt === Infinity || entry.expiresAt > now())
 
   const whyNot = (entry: CacheEntry.CacheEntry | undefined, { fingerprint, key }: Lookup): CacheEvent.Because => {
-    if (entry === undefined || entry.key !== key || entry.unsaved) return "missing"
+    if (entry === undefined || entry.key !== key) return "missing"
     if (entry.fingerprint !== fingerprint) return "changed"
     return entry.expiresAt <= now() ? "expired" : "invalidated"
   }
@@ -256,7 +256,7 @@ export const make = Effect.fnUntraced(function*(
       flight.waiters++
       tell(CacheEvent.Joined({ key: request.key }))
       return Effect.flatMap(wait(flight, request, current, restore), (landing) =>
-        mayRepeat && !graph.isUntouched(landing)
+        mayRepeat && (!graph.isUntouched(landing) || (request.durable === true && isUnsaved(landing)))
           ? attempt(request, current, restore, false)
           : Effect.succeed(answer("joined", landing, current)))
     })
@@ -351,7 +351,7 @@ export const make = Effect.fnUntraced(function*(
   const fly = Effect.fnUntraced(function*(flight: Flight, request: Lookup) {
     if (request.fresh !== true) {
       const found = store.remote ? yield* ask(flight, request) : undefined
-      if (found !== undefined) return finish(flight, landed(found, flight.since))
+      if (found !== undefined) return finish(flight, yield* kept(found, request, flight.since))
       if (!store.remote) flight.because = whyNot(store.peek(request.key), request)
     }
     tell(CacheEvent.Miss({ key: request.key }))
@@ -400,13 +400,20 @@ export const make = Effect.fnUntraced(function*(
   const ask = Effect.fnUntraced(function*(flight: Flight, request: Lookup) {
     const found = Result.getOrUndefined(yield* guarded(request.key, "get", () => store.get(request.key)))
     const entry = found?.unchecked !== undefined && found.key === request.key ? yield* confirm(found, request) : found
-    const isMissed = entry?.unsaved === true && request.durable === true
-    if (entry !== undefined && !isMissed && entry.key === request.key && mayServe(entry, request.fingerprint)) {
+    if (entry !== undefined && entry.key === request.key && mayServe(entry, request.fingerprint)) {
       tellHit(request.key)
       return entry
     }
     flight.because = found !== undefined && entry === undefined ? "malformed" : whyNot(entry, request)
     return undefined
+  })
+
+  // What is only in memory is stored once more for who waits until it is.
+  const kept = Effect.fnUntraced(function*(entry: CacheEntry.CacheEntry, { durable, key }: Lookup, since: number) {
+    if (durable !== true || !entry.unsaved) return landed(entry, since)
+    const result = yield* guarded(key, "set", () => store.set(entry), Math.max(storeTimeout, durableTimeout))
+    const error = Result.isFailure(result) ? result.failure : undefined
+    return { ...landed(entry, since), stored: !entry.unsaved, error }
   })
 
   // What people may have changed is made into what the function would have written, or is discarded. No fingerprint stands
@@ -525,6 +532,9 @@ const withinLimit = Effect.fnUntraced(function*<A>(
   return yield* fiber.pollUnsafe() ??
     Effect.timeoutOrElse(Fiber.join(fiber), { duration: limit, orElse: () => late })
 })
+
+// Its starter did not wait until it was stored.
+const isUnsaved = ({ entry, stored }: Landing): boolean => entry !== undefined && entry.unsaved && !stored
 
 // A computation starts on the stack of its caller, and resumes who waits for it on its own. A long chain of keys that ask for
 // one another goes on from a fresh stack now and then, on both ways.

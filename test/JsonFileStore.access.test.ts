@@ -176,6 +176,7 @@ describe("a lock that was taken over", () => {
         const file = yield* open({ path })
         yield* file.log.follow((change) => changes.push(change))
         yield* fs.remove(`${path}.lock`)
+        yield* fs.writeFileString(`${path}.lock`, lockOf({ host: "elsewhere", pid: 7 }))
         while (changes.length < 2) yield* TestClock.adjust("5 seconds")
         const [, lost] = changes
         assert(lost?._tag === "Lost")

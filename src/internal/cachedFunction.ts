@@ -188,6 +188,7 @@ export const makeCachedFunction = Effect.fnUntraced(function*(
             const flight = new Flight({}, key, 0, 0, undefined)
             flight.addTags([tag, keyTag(tag, key.slice(prefix.length))])
             addDeps(flight, yield* provide(input.decode(encoded)))
+            if (flight.problem !== undefined) return yield* flight.problem
             return { body, tags: flight.tags }
           }),
           (cause) => cause instanceof CacheError.CacheError ? cause : unreadable(entry, cause)

@@ -29,17 +29,18 @@ export const makeFileLog = (now: () => number) => {
   marks.gap(position)
   // What everyone was told, for those who come later: from `begin` on, nothing is missing.
   let begin = position
-  let told: Array<Record> = []
-  let tags = 0
+  // The newest record of each tag, the oldest first.
+  const told = new Map<string, number>()
 
-  const remember = (record: Record) => {
-    told.push(record)
-    tags += record.tags.length
-    if (record.tags.length > 0 && tags <= maxMarks) return
+  const remember = ({ position, tags }: Record) => {
+    for (const tag of tags) {
+      told.delete(tag)
+      told.set(tag, position)
+    }
+    if (tags.length > 0 && told.size <= maxMarks) return
     // Whatever is older is not valid for them.
-    begin = record.position
-    told = []
-    tags = 0
+    begin = position
+    told.clear()
   }
 
   const tell = (change: Change) => {
@@ -65,7 +66,7 @@ export const makeFileLog = (now: () => number) => {
         Effect.sync(() => {
           followers.add(follower)
           follower({ _tag: "Gap", position: begin })
-          for (const record of told) follower({ _tag: "Record", ...record })
+          for (const [tag, at] of told) follower({ _tag: "Record", tags: [tag], position: at })
         }),
         () => Effect.sync(() => followers.delete(follower))
       )

@@ -103,7 +103,10 @@ export const makeFiles = (fs: FileSystem.FileSystem, makeHash: () => Hash) => {
         yield* fs.rename(temporary, path)
         yield* settleFolder(path)
       }))
-      return Effect.mapError(write, unwritable(path))
+      return Effect.mapError(
+        Effect.onError(write, () => Effect.ignore(fs.remove(temporary, { force: true }))),
+        unwritable(path)
+      )
     },
     link: (from: string, to: string): Effect.Effect<boolean, CacheError.CacheError> =>
       fs.link(from, to).pipe(

@@ -60,8 +60,8 @@ export const makeJournalFile = (
   let size = found?.size ?? 0
   let torn = found !== undefined
   let written = size
-  // The lines since the last mark.
-  let tail: Array<string> = []
+  // The changes since the last mark, until they are all that is kept.
+  let tail: Array<string> | undefined
 
   const openToAppend = Effect.gen(function*() {
     const own = yield* Scope.make()
@@ -107,7 +107,7 @@ export const makeJournalFile = (
       } else {
         if (line === undefined) tail = []
         else {
-          if (isChange) tail.push(line)
+          if (isChange) tail?.push(line)
           through++
         }
         onWritten()
@@ -149,7 +149,7 @@ export const makeJournalFile = (
   // The lines after the mark are all that the file does not hold. Where there are none, there is no journal.
   const cut = (digest: string) =>
     Effect.gen(function*() {
-      const kept = tail
+      const kept = tail ?? []
       if (kept.length === 0) {
         yield* close
         torn = true
@@ -166,7 +166,7 @@ export const makeJournalFile = (
         yield* close
       }
       torn = false
-      tail = []
+      tail = undefined
     })
 
   return {

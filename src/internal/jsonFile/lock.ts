@@ -127,9 +127,12 @@ export const takeLock = Effect.fnUntraced(function*(
     if (lost !== undefined) return Effect.fail(lost)
     if (by?.token === self.token) return Effect.void
     const error = held(by)
-    onLost(error)
-    // One that is not there may be in the hands of someone who looks whether it is free, and puts it back.
-    if (by !== undefined) lost = error
+    // One that is not there may be in the hands of someone who looks whether it is free, and puts it back. As long as it is
+    // nobody's, nobody else writes.
+    if (by !== undefined) {
+      lost = error
+      onLost(error)
+    }
     return Effect.fail(error)
   })
 

@@ -7,6 +7,7 @@
  * - The file is replaced only as it was when it was last read or written.
  */
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
@@ -69,6 +70,14 @@ export const makeWriter = Effect.fnUntraced(function*(opened: Opened, lock: Lock
       return Effect.as(journal.enqueueUnsafe({ invalidate: record.tags }, { flush: true, onWritten }), record.position)
     })
 
+  // How often the journal did not take an entry, and how many of these are in the file by now. Such an entry is served all the
+  // same, and written with the next fold.
+  let failures = 0
+  let mended = 0
+  const countFailure = () => {
+    failures++
+  }
+
   // Memory and journal change in one step, so that the journal has the same order.
   const put = (entry: CacheEntry.CacheEntry): Effect.Effect<Result, CacheError.CacheError> =>
     Effect.suspend(() => {
@@ -76,12 +85,11 @@ export const makeWriter = Effect.fnUntraced(function*(opened: Opened, lock: Lock
       if (!log.isValid(entry)) return Effect.succeed("superseded")
       const result = memory.set(entry)
       if (result !== "stored") return Effect.succeed(result)
-      // It is served all the same, and written with the next fold.
-      const onFailed = () => {
-        entry.unsaved = true
-        unsaved.add(entry)
+      entry.unsaved = true
+      const onWritten = () => {
+        entry.unsaved = false
       }
-      return Effect.as(journal.enqueueUnsafe({ set: entry }, { onFailed }), result)
+      return Effect.as(journal.enqueueUnsafe({ set: entry }, { onWritten, onFailed: countFailure }), result)
     })
 
   // What people have edited is not replaced by what another version of the function makes of it without a trace.
@@ -93,11 +101,20 @@ export const makeWriter = Effect.fnUntraced(function*(opened: Opened, lock: Lock
       return isEdit && isOutdated ? Effect.andThen(keepAside, put(entry)) : put(entry)
     })
 
+  // Done to its end, whoever waits.
   const remove = (key: string) =>
-    Effect.uninterruptible(Effect.suspend(() => {
+    Effect.flatMap(Effect.forkIn(removal(key), writing, { startImmediately: true }), Fiber.join)
+
+  const removal = (key: string) =>
+    Effect.suspend(() => {
       const entry = memory.peek(key)
       // It cannot be used as it is. Who has written it shall find it again.
-      const kept = entry?.unchecked !== undefined && log.isValid(entry) ? keepAside : Effect.void
+      const kept = entry?.unchecked !== undefined && log.isValid(entry)
+        ? Effect.onError(keepAside, () =>
+          Effect.sync(() => {
+            isOwed = true
+          }))
+        : Effect.void
       return Effect.andThen(
         kept,
         Effect.suspend(() => {
@@ -107,7 +124,7 @@ export const makeWriter = Effect.fnUntraced(function*(opened: Opened, lock: Lock
           return Effect.asVoid(journal.enqueueUnsafe({ remove: key }))
         })
       )
-    }))
+    })
 
   const clear = Effect.suspend(() => {
     memory.clear()
@@ -115,14 +132,11 @@ export const makeWriter = Effect.fnUntraced(function*(opened: Opened, lock: Lock
   })
 
   // What people have made of the file. An entry that they changed is data that changed: it ends what was computed from it.
-  let isBeingWritten = false
   const pull = Effect.gen(function*() {
-    isBeingWritten = false
     if ((yield* files.version(path)) === disk.version) return
     const { bytes, disk: changed, document } = yield* readDisk(files, path, now())
     if (changed.size === 0) {
       // Whoever removes the file, or is about to write into it, leaves the results as they are.
-      isBeingWritten = changed.version !== undefined
       disk = { ...changed, entries: disk.entries }
       return
     }
@@ -161,37 +175,51 @@ export const makeWriter = Effect.fnUntraced(function*(opened: Opened, lock: Lock
     yield* dropped(lost)
   })
 
-  const unsaved = new Set<CacheEntry.CacheEntry>()
+  // Whether something people wrote has still to be kept aside.
+  let isOwed = false
+  // The empty file that was not written over, once.
+  let passedOver: Version
   let folded = 0
-  let closing = false
+  let isClosing = false
   const sizeAtOpen = disk.size
+  const worth = () => 1.1 * (sizeAtOpen + journal.written())
   const foldOnce = Effect.gen(function*() {
     yield* pull
-    if (isBeingWritten && !closing) return true
+    if (disk.size === 0 && disk.version !== undefined && disk.version !== passedOver && !isClosing) {
+      // Someone has emptied it, and may be about to write into it.
+      passedOver = disk.version
+      return true
+    }
     // The mark first: what is stored after it stays in the journal, whether it is in the file or not.
     const marked = journal.markUnsafe()
     const kept = memory.entries().filter(log.isValid)
-    const retried = Array.from(unsaved)
+    const failedBefore = failures
     const through = yield* marked
-    if (through === 0 && unsaved.size === 0) {
+    if (through === 0 && failures === mended) {
       // One that could not be removed would be taken for news at the next start.
-      if (journal.isTorn()) yield* journal.cut(disk.digest)
+      if (journal.isTorn()) {
+        yield* lock.confirm
+        yield* journal.cut(disk.digest)
+      }
       return true
     }
     const temporary = `${path}.tmp`
     const written = yield* files.write(temporary, renderDocument(kept), path)
     const version = yield* files.version(temporary)
     yield* journal.enqueueUnsafe({ fold: { file: written.digest, through } }, { flush: true })
+    if (isOwed) {
+      yield* keepAside
+      isOwed = false
+    }
     yield* lock.confirm
     if ((yield* files.version(path)) !== disk.version) return false
     yield* files.replace(temporary, path)
     disk = { ...written, version, entries: new Map(kept.map((entry) => [entry.key, entry])) }
-    for (const entry of retried) {
-      entry.unsaved = false
-      unsaved.delete(entry)
-    }
+    if (failedBefore > mended) { for (const entry of kept) entry.unsaved = false }
+    mended = failedBefore
     yield* journal.cut(written.digest)
-    folded += written.size + journal.size()
+    // Folds for other reasons count no more than what they could have been made for.
+    folded = Math.min(folded + written.size + journal.size(), worth())
     return true
   })
 
@@ -209,20 +237,26 @@ export const makeWriter = Effect.fnUntraced(function*(opened: Opened, lock: Lock
     const isQuiet = size === sizeBefore
     sizeBefore = size
     const cost = disk.size + size
-    const isWorthIt = (isQuiet && cost <= smallFile) || folded + cost <= 1.1 * (sizeAtOpen + journal.written())
-    return (size > 0 || unsaved.size > 0) && isWorthIt ? reported(path, fold) : Effect.void
+    const isWorthIt = (isQuiet && cost <= smallFile) || folded + cost <= worth() || size > largestJournal
+    return (size > 0 || failures > mended) && isWorthIt ? reported(path, fold) : Effect.void
   })
 
   yield* Effect.addFinalizer(() =>
     Effect.suspend(() => {
-      closing = true
+      isClosing = true
       return reported(path, fold)
     })
   )
   yield* Effect.forkScoped(Effect.repeat(foldWhenWorthIt, Schedule.spaced(foldEvery)))
 
-  return { set, remove, clear, append, fold, pull: alone.withPermit(Effect.uninterruptible(pull)) }
+  // Whoever waits may leave, and it is done to its end.
+  const flush = Effect.flatMap(Effect.forkIn(fold, writing), Fiber.join)
+
+  return { set, remove, clear, append, fold, flush, pull: alone.withPermit(Effect.uninterruptible(pull)) }
 })
+
+// In bytes: what can be read at once, by far.
+const largestJournal = 256 * 1024 * 1024
 
 // In bytes. Up to this size writing a file anew costs next to nothing.
 const smallFile = 1024 * 1024

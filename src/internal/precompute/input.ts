@@ -111,6 +111,9 @@ const ask = (
   mayRepeat: boolean
 ): Effect.Effect<Outcome, unknown> =>
   Effect.flatMap(target.cache.lookup(lookup), ({ because, entry, error, exit, rejected, stored }) => {
+    if (exit === undefined && !stored) {
+      return Effect.succeed(failed(Cause.fail(error ?? notStoredError(target.fn.name, rejected)), true))
+    }
     if (exit === undefined) return verify ? verified(target, lookup, entry!) : present
     if (exit._tag === "Failure") return Effect.succeed(failed(exit.cause, true))
     if (stored) return Effect.succeed<Outcome>({ _tag: "Computed", because })
