@@ -7,6 +7,7 @@ import { Broadcaster, ByteStore, Cached, DependencyGraph, invalidate, Precompute
 import * as JsonFileStore from "effect-cached/JsonFileStore"
 import * as MsgPackCodec from "effect-cached/MsgPackCodec"
 import { CacheTest } from "effect-cached/testing"
+import { TestClock } from "effect/testing"
 import {
   bodies,
   type Disk,
@@ -794,5 +795,94 @@ describe("a domain that changes", () => {
       assert.deepStrictEqual(yield* run(["Mo"]), ["Mo"])
       assert.deepStrictEqual(yield* run(["Mo"]), [])
       assert.deepStrictEqual(yield* run(["Mo", "Tu"]), ["Mo", "Tu"])
+    })))
+})
+
+describe("an edit on a disk that fails", () => {
+  it.effect("is stored again, and not computed, when its own form could not be written", () =>
+    inFolder(Effect.fnUntraced(function*({ edit, path, text }) {
+      yield* write(path, [2])
+      yield* edit(ofTwo, "{ \"squared\": 40, \"n\": 2 }")
+      const disk = yield* makeDisk
+      failOnce(disk, isJournalWrite)
+      const executed = yield* running({ path }, disk, () =>
+        Effect.gen(function*() {
+          const { executed, square } = yield* squares()
+          assert.strictEqual(yield* square(2), 40)
+          yield* settled
+          assert.strictEqual(yield* square(2), 40)
+          return executed
+        }))
+      assert.deepStrictEqual(executed, [])
+      assert.include(yield* text, "\"squared\": 40")
+    })))
+
+  it.effect("is kept aside before the file is replaced, when it could not be at first", () =>
+    inFolder(Effect.fnUntraced(function*({ aside, edit, path, text }) {
+      yield* write(path, [2])
+      yield* edit(ofTwo, unfit)
+      const disk = yield* makeDisk
+      failOnce(disk, isAside)
+      yield* running({ path }, disk, () =>
+        Effect.gen(function*() {
+          const { square } = yield* squares()
+          assert.strictEqual(yield* square(2), 4)
+          yield* settled
+        }))
+      assert.notInclude(yield* text, "four")
+      assert.deepStrictEqual((yield* aside).map((kept) => kept.includes("four")), [true])
+    })))
+
+  it.effect("does not hold the answer for longer than the time limit of the store", () =>
+    inFolder(Effect.fnUntraced(function*({ edit, path }) {
+      yield* write(path, [2])
+      yield* edit(ofTwo, unfit)
+      const disk = yield* makeDisk
+      const gate = yield* makeGate
+      gate.at(disk, isAside)
+      yield* running({ path }, disk, () =>
+        Effect.gen(function*() {
+          const { square } = yield* squares()
+          const caller = yield* Effect.forkChild(square(2), { startImmediately: true })
+          yield* gate.reached
+          yield* TestClock.adjust("1 second")
+          assert.strictEqual(yield* Fiber.join(caller), 4)
+          yield* gate.pass()
+        }))
+    })))
+})
+
+describe("a journal of which nothing is whole", () => {
+  it.effect("is not removed by a process that has lost its lock", () =>
+    inFolder(Effect.fnUntraced(function*({ fs, path }) {
+      yield* fs.writeFileString(`${path}.journal`, "garb")
+      yield* Effect.scoped(Effect.gen(function*() {
+        const file = yield* open({ path })
+        yield* fs.writeFileString(
+          `${path}.lock`,
+          "{\"host\":\"elsewhere\",\"system\":\"\",\"pid\":7,\"started\":\"\",\"token\":\"b\",\"since\":0}\n"
+        )
+        yield* fs.writeFileString(`${path}.journal`, "what the other one writes")
+        assert.isTrue(Exit.isFailure(yield* Effect.exit(file.fold)))
+      }))
+      assert.strictEqual(yield* fs.readFileString(`${path}.journal`), "what the other one writes")
+    })))
+})
+
+describe("a lock that is gone for a moment", () => {
+  it.effect("costs nothing but the writes of that moment", () =>
+    inFolder(Effect.fnUntraced(function*({ fs, path }) {
+      yield* lives(
+        { path },
+        Effect.gen(function*() {
+          const { executed, square } = yield* squares()
+          yield* square(2)
+          yield* settled
+          yield* fs.rename(`${path}.lock`, `${path}.held`)
+          yield* TestClock.adjust("5 seconds")
+          yield* fs.rename(`${path}.held`, `${path}.lock`)
+          assert.deepStrictEqual([yield* square(2), executed], [4, [2]])
+        })
+      )
     })))
 })
