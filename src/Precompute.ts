@@ -207,6 +207,7 @@ interface Planned<out E, out R> {
   readonly source: Effect.Effect<AnyCached, E, R>
   readonly values?: Readonly<Record<string, ReadonlyArray<unknown> | undefined>> | undefined
   readonly order?: ReadonlyArray<string> | undefined
+  // Its input is that of the source: `over` has checked it.
   readonly filter?: ((input: any) => boolean) | undefined
 }
 

@@ -73,7 +73,7 @@ export type InfiniteFields<F extends Schema.Struct.Fields, V = {}> = string exte
       : K
   }[keyof F]
 
-// Finite, also where the list is only known at run time.
+// Finite, also where the list is only known at run time. Which literals is all one: `any` takes every list of them.
 type AnyLiterals =
   | Schema.Literals<any>
   | Schema.optionalKey<Schema.Literals<any>>

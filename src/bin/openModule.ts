@@ -110,6 +110,7 @@ const targetsOf = Effect.fnUntraced(function*(
 const nameOf = (source: object): string | undefined =>
   (source as { readonly [Cached.MakeTypeId]?: string })[Cached.MakeTypeId]
 
+// What a module's layer provides is not known here: `any` in its place.
 const functionOf = (value: unknown, context: Context.Context<any>): AnyCached | undefined => {
   const found: unknown = Context.isKey(value) ? Context.getOrUndefined(context, value) : value
   return Cached.isCached(found) ? found : undefined

@@ -28,6 +28,7 @@ import { functionTag, keyTag } from "./tagText.ts"
 export interface AnyDefinition {
   readonly input?: Schema.Struct.Fields | undefined
   readonly success: Schema.Top
+  // Its input is what the fields of `input` decode to.
   readonly deps?: ((input: any) => Iterable<string>) | undefined
   readonly timeToLive?: CachePolicy.TimeToLive<any, any, any> | undefined
   readonly version?: string | undefined

@@ -19,6 +19,7 @@ import { type Kind, Tally } from "./tally.ts"
 /** A function, and the inputs to compute it for. */
 export interface Task extends Target {
   readonly domain: Iterable<unknown> & { readonly size: number }
+  /** Its input is that of the domain: `Precompute.over` has checked it. */
   readonly filter: ((input: any) => boolean) | undefined
 }
 

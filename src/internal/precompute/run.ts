@@ -157,6 +157,7 @@ const conduct = Effect.fnUntraced(function*(
   Queue.endUnsafe(queue)
 })
 
+// Its input is that of the domain: `Precompute.over` has checked it.
 const accepted = ({ fn }: Task, filter: (input: any) => boolean, input: unknown) =>
   Effect.try({
     try: () => filter(input),
