@@ -17,8 +17,9 @@ import type * as CacheError from "./CacheError.ts"
  *
  * - `Record`: `tags` were invalidated at `position`; no tags at all stands for everything (`clear`).
  * - `Gap`: everything up to `position` may have been missed, and from there on the log is followed.
- * - `Heartbeat`: nothing happened, and the log stood at `position` when it was asked.
- * - `Lost`: the log cannot be followed at the moment. The next change is a gap.
+ * - `Heartbeat`: nothing was missed, and the log stood at `position` when it was asked.
+ * - `Lost`: the log cannot be followed at the moment, and nothing may be relied on. That ends with the next gap, or with
+ *   a heartbeat when all records in between were told after all.
  *
  * @category models
  * @since 0.1.0
@@ -55,7 +56,49 @@ export class Broadcaster extends Context.Service<Broadcaster, {
    * a `Gap`, where its knowledge begins, or `Lost`.
    */
   readonly follow: (follower: (change: Change) => void) => Effect.Effect<void, never, Scope.Scope>
+  /**
+   * Asks the log. When it returns, the followers of this service have been told everything that was appended anywhere
+   * before it was called. Fails with a `CacheError` of reason `LogError`.
+   */
+  readonly catchUp: Effect.Effect<void, CacheError.CacheError>
+  /**
+   * Whether what was told may be relied on at this moment: the log was heard from within `maxStaleness`. Reads the clock,
+   * so that nothing that is late, not even a timer, can stretch the bound.
+   */
+  readonly isCurrent: () => boolean
+  /**
+   * The staleness bound, in milliseconds: for how long what was told is relied on without hearing from the log. Zero for a
+   * log of this process, which tells everything at once.
+   */
+  readonly maxStaleness: number
 }>()("effect-cached/Broadcaster") {}
+
+/**
+ * What is so of every log whose only process is this one: its followers know everything at any moment.
+ *
+ * **Example** (A log whose followers are told by hand)
+ *
+ * ```ts import.meta.vitest
+ * import { Effect } from "effect"
+ * import { Broadcaster } from "effect-cached"
+ *
+ * const log = Broadcaster.Broadcaster.of({
+ *   ...Broadcaster.inProcess,
+ *   append: () => Effect.succeed(1),
+ *   follow: (follower) => Effect.sync(() => follower({ _tag: "Gap", position: 1 }))
+ * })
+ *
+ * log.isCurrent() // => true
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const inProcess: Pick<Broadcaster["Service"], "catchUp" | "isCurrent" | "maxStaleness"> = {
+  catchUp: Effect.void,
+  isCurrent: () => true,
+  maxStaleness: 0
+}
 
 /**
  * Makes a log that lives and dies with this process.
@@ -84,6 +127,7 @@ export const makeLocal: Effect.Effect<Broadcaster["Service"]> = Effect.map(Clock
   const followers = new Set<(change: Change) => void>()
   let last = clock.currentTimeMillisUnsafe() * 1000
   return Broadcaster.of({
+    ...inProcess,
     append: (tags) =>
       Effect.sync(() => {
         last = Math.max(last + 1, clock.currentTimeMillisUnsafe() * 1000)

@@ -155,6 +155,36 @@ export class PrecomputeError
 {}
 
 /**
+ * A server that results or the log are kept on cannot be used.
+ *
+ * **Details**
+ *
+ * `unreachable`: there is no connection. `timeout`: it did not answer in time. `unauthorized`: it does not know us, or does not
+ * let us. `read-only`: it takes no writes, for instance because it is a replica now. `out-of-memory`: it is full and evicts
+ * nothing. `foreign`: something else stands at one of our keys. `circuit-open`: it failed too often, and is not asked for a
+ * moment. `rejected`: it refused for another reason.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class ServerError
+  extends Schema.TaggedError<ServerError>("effect-cached/CacheError/ServerError")("ServerError", {
+    problem: Schema.Literals([
+      "unreachable",
+      "timeout",
+      "unauthorized",
+      "read-only",
+      "out-of-memory",
+      "foreign",
+      "circuit-open",
+      "rejected"
+    ]),
+    message: Schema.String,
+    cause: Schema.optional(Schema.Defect())
+  })
+{}
+
+/**
  * Something took longer than its time limit.
  *
  * @category reasons
@@ -185,6 +215,7 @@ export const Reason = Schema.Union([
   DomainError,
   FileError,
   PrecomputeError,
+  ServerError,
   TimeoutError
 ])
 

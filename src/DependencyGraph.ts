@@ -80,8 +80,10 @@ export class DependencyGraph extends Context.Service<DependencyGraph, {
    * Everything up to `position` may have been missed: nothing stamped before it is valid any more.
    */
   readonly gap: (position: number) => void
-  /** Nothing is known any more. Nothing is valid until the next {@link gap}. */
+  /** Nothing may be relied on any more. Nothing is valid until the next `gap` or `resume`. */
   readonly lose: () => void
+  /** Nothing was missed since `lose`: all records in between were applied. Without a gap before, nothing is known still. */
+  readonly resume: () => void
   /**
    * Holds tags invalid whatever the position, from before the log is asked to take a record until `release` is called.
    * No tags at all holds everything.

@@ -204,7 +204,8 @@ const openToRead = Effect.fnUntraced(function*(opened: Opened): Effect.fn.Return
           `${path} is open for reading: invalidate in the process that writes to it, or use a log that both follow`,
           fileError(path, "read-only", "it is open for reading")
         )),
-      follow: log.follow
+      follow: log.follow,
+      ...Broadcaster.inProcess
     }),
     fold: Effect.void,
     pull
@@ -227,7 +228,8 @@ const openToWrite = Effect.fnUntraced(function*(
     log: Broadcaster.Broadcaster.of({
       append: (tags) =>
         Effect.mapError(append(tags), (error) => logError(`The record could not be kept: ${error.message}`, error)),
-      follow: opened.log.follow
+      follow: opened.log.follow,
+      ...Broadcaster.inProcess
     }),
     fold,
     pull

@@ -123,6 +123,14 @@ export const fileError = (
     reason: new CacheError.FileError({ path, problem, message: `${path}: ${message}`, cause })
   })
 
+/** The error of a server that cannot be used. */
+export const serverError = (
+  problem: CacheError.ServerError["problem"],
+  message: string,
+  cause?: unknown
+): CacheError.CacheError =>
+  new CacheError.CacheError({ reason: new CacheError.ServerError({ problem, message, cause }) })
+
 /** The error of something that took too long. */
 export const timeoutError = (operation: string, millis: number): CacheError.CacheError =>
   new CacheError.CacheError({

@@ -18,6 +18,7 @@ interface Graph {
   readonly apply: (record: Record) => void
   readonly gap: (position: number) => void
   readonly lose: () => void
+  readonly resume: () => void
   readonly position: () => number
   readonly hold: (tags: ReadonlyArray<string>) => { readonly release: () => void }
 }
@@ -52,7 +53,10 @@ export const follow = (log: Log, graph: Graph, tell: Tell): Effect.Effect<void, 
         state = "lost"
         return tell(CacheEvent.LogFailed({ error: change.error }))
       case "Heartbeat":
-        return
+        graph.resume()
+        if (state !== "lost") return
+        state = "following"
+        return tell(CacheEvent.CaughtUp({ position: change.position }))
     }
   })
 }

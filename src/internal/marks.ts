@@ -33,6 +33,8 @@ export const makeMarks = (maxMarks: number, maxRecent: number) => {
   let heldRoot = 0
   let rootSince = 0
   let lost = true
+  // Whether there was a gap: from where on everything is known.
+  let known = false
   let floor = 0
   let position = 0
   // No two graphs have a revision in common: a subject may be asked about in several.
@@ -113,10 +115,17 @@ export const makeMarks = (maxMarks: number, maxRecent: number) => {
     },
     gap: (to: number) => {
       lost = false
+      known = true
       raise(to)
     },
     lose: () => {
       lost = true
+      changed(nothing)
+    },
+    resume: () => {
+      // What was valid when it was lost and was not touched since is valid again, as if it had never been asked about.
+      if (!lost || !known) return
+      lost = false
       changed(nothing)
     },
     hold: (tags: ReadonlyArray<string>) => {

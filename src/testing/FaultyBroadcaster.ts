@@ -18,11 +18,13 @@ import { logError } from "../internal/errors.ts"
  */
 export class FaultyBroadcaster extends Context.Service<FaultyBroadcaster, {
   /**
-   * What happens to appends that start from now on: `healthy` leaves them alone, `failing` fails them and takes no
-   * record, `slow` takes the record only after `release`.
+   * What happens to what is asked of the log from now on: `healthy` leaves it alone, `failing` fails it and takes no
+   * record, `slow` asks the log only after `release`.
    */
   readonly become: (mode: "healthy" | "failing" | "slow") => Effect.Effect<void>
-  /** Lets all appends that are slow answer. */
+  /** Whether the log has not been heard from for longer than the staleness bound. At first it has. */
+  readonly fallSilent: (silent: boolean) => Effect.Effect<void>
+  /** Lets all that is slow be answered. */
   readonly release: Effect.Effect<void>
   /** Tells the followers a change that the log itself did not make: a gap, a duplicate, that the log is lost. */
   readonly inject: (change: Broadcaster.Change) => Effect.Effect<void>
@@ -64,10 +66,15 @@ export const layer = <E, R>(
     let mode: "healthy" | "failing" | "slow" = "healthy"
     let latch = Latch.makeUnsafe(false)
 
+    let silent = false
+
+    const reach = Effect.suspend(() => {
+      if (mode === "failing") return Effect.fail(logError("The invalidation log is down"))
+      return mode === "slow" ? latch.await : Effect.void
+    })
+
     const append = Effect.fnUntraced(function*(tags: ReadonlyArray<string>) {
-      if (mode === "failing") return yield* logError("The invalidation log is down")
-      const slow = mode === "slow" ? latch : undefined
-      if (slow !== undefined) yield* slow.await
+      yield* reach
       const position = yield* log.append(tags)
       appended.push(tags)
       return position
@@ -75,6 +82,9 @@ export const layer = <E, R>(
 
     const faulty = Broadcaster.Broadcaster.of({
       append,
+      catchUp: Effect.andThen(reach, log.catchUp),
+      isCurrent: () => !silent && log.isCurrent(),
+      maxStaleness: log.maxStaleness,
       follow: (follower) =>
         Effect.andThen(
           Effect.acquireRelease(
@@ -91,6 +101,10 @@ export const layer = <E, R>(
         become: (next) =>
           Effect.sync(() => {
             mode = next
+          }),
+        fallSilent: (is) =>
+          Effect.sync(() => {
+            silent = is
           }),
         release: Effect.sync(() => {
           latch.openUnsafe()

@@ -18,6 +18,7 @@ export type Told =
   | { readonly _tag: "Applied"; readonly tags: ReadonlyArray<string>; readonly position: number }
   | { readonly _tag: "Gap"; readonly position: number }
   | { readonly _tag: "Lost" }
+  | { readonly _tag: "Resumed" }
   | { readonly _tag: "Held" | "Released"; readonly tags: ReadonlyArray<string> }
 
 /**
@@ -82,6 +83,10 @@ export const layer = <E, R>(
       lose: () => {
         told.push({ _tag: "Lost" })
         graph.lose()
+      },
+      resume: () => {
+        told.push({ _tag: "Resumed" })
+        graph.resume()
       },
       hold: (tags) => {
         told.push({ _tag: "Held", tags })
