@@ -23,6 +23,7 @@ export type Because = "missing" | "changed" | "invalidated" | "expired" | "malfo
  * Why a value that was computed is not stored.
  *
  * - `invalidated`: something it depends on changed while it was computed
+ * - `silent-log`: the log has not been heard from for too long, so nobody can tell whether it is valid
  * - `superseded`: a computation that was started later stands in its place
  * - `no-lifetime`: its time to live is zero
  * - `too-large`: it alone is larger than the store may be
@@ -36,6 +37,7 @@ export type Because = "missing" | "changed" | "invalidated" | "expired" | "malfo
  */
 export type RejectedReason =
   | "invalidated"
+  | "silent-log"
   | "superseded"
   | "no-lifetime"
   | "too-large"

@@ -122,6 +122,8 @@ export declare namespace VaryBy {
  *   handed out as it is.
  * - `deps`: the tags that end the result, from the input. What depends on more than that adds tags with `addDeps`.
  * - `timeToLive`: default infinite.
+ * - `consistency`: default, what other processes invalidate ends here within the staleness bound of the invalidation log.
+ *   `"strong"`: each read asks the log first.
  * - `varyBy`: what else the result depends on, a current user for instance. It is evaluated for each call, is a part of the
  *   key, and is handed to the function after the input.
  * - `version`: changes when the function changes what it computes though its schemas stay as they are. Entries of
@@ -140,6 +142,7 @@ export interface Definition<
   readonly success: S
   readonly deps?: ((input: Input<F>) => Iterable<Tag.Input>) | undefined
   readonly timeToLive?: CachePolicy.TimeToLive<S["Type"], E, Input<F>> | undefined
+  readonly consistency?: CachePolicy.Consistency | undefined
   readonly varyBy?: VB | undefined
   readonly version?: string | undefined
 }
@@ -305,7 +308,8 @@ export const make = <
         fingerprint: fn.fingerprint,
         context: span === undefined ? captured : Context.add(captured, Tracer.ParentSpan, span),
         compute: fn.compute(key, encoded, varied),
-        check: fn.check(key, encoded)
+        check: fn.check(key, encoded),
+        strong: fn.strong
       }
     }
     return assemble<VaryBy.Services<VB>>({ fn, cache, claim, varyBy: definition.varyBy, request }) as Cached<
@@ -323,13 +327,13 @@ export const make = <
 }
 
 const assemble = <RV>({ cache, claim, fn, request, varyBy }: Internals<RV>): Cached<any, any, unknown, any> => {
-  const { fingerprint, input } = fn
+  const { fingerprint, input, strong } = fn
 
   // The hit path: synchronous, one key, one look, one comparison, and the exit that the entry keeps. No fiber, no
   // promise, nothing allocated but the key.
   const call = (value: unknown) =>
     Effect.withFiber((fiber) => {
-      const key = varyBy === undefined && !claim.released ? input.ofPlain(value ?? noInput) : undefined
+      const key = varyBy === undefined && !strong && !claim.released ? input.ofPlain(value ?? noInput) : undefined
       if (key !== undefined) {
         const entry = cache.peek(key, fingerprint)
         if (entry !== undefined && entry.value !== undefined) {

@@ -57,6 +57,7 @@ export interface ValueDefinition<
  *
  * - `deps`: the tags that end it, or a function from the path parameters to them.
  * - `timeToLive`: default infinite.
+ * - `consistency`: as for {@link Cached.Definition}.
  * - `name`: default method and path.
  *
  * @category models
@@ -71,6 +72,7 @@ export interface ResponseDefinition<VB extends VaryBy = undefined> {
   readonly timeToLive?:
     | CachePolicy.TimeToLive<HttpServerResponse.HttpServerResponse, never, Readonly<Record<string, string | undefined>>>
     | undefined
+  readonly consistency?: CachePolicy.Consistency | undefined
   readonly varyBy?: VB | undefined
 }
 
@@ -217,7 +219,8 @@ const cachedValue = (handler: Handler, definition: AnyDefinition): Mounted =>
         key,
         fingerprint: fn.fingerprint,
         context: withoutRequest(context),
-        compute: fn.compute(key, encoded, varied)
+        compute: fn.compute(key, encoded, varied),
+        strong: fn.strong
       })
     }, headers)
     return yield* claimed(cache, fn.name, guarded(varyBy, served, serveUncached(fn, varyBy, headers)))

@@ -3,7 +3,6 @@
  *
  * @since 0.1.0
  */
-import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
@@ -15,7 +14,6 @@ import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import * as Tracer from "effect/Tracer"
 import * as Broadcaster from "./Broadcaster.ts"
 import * as CacheEntry from "./CacheEntry.ts"
 import * as CacheError from "./CacheError.ts"
@@ -24,14 +22,20 @@ import type * as CacheMetrics from "./CacheMetrics.ts"
 import * as DependencyGraph from "./DependencyGraph.ts"
 import type * as claims from "./internal/claims.ts"
 import { makeClaims } from "./internal/claims.ts"
-import { codecError, describe, recursionError, storeError, tagError, timeoutError } from "./internal/errors.ts"
+import { awaitTurn } from "./internal/elsewhere.ts"
+import { recursionError, tagError } from "./internal/errors.ts"
 import { makeEventBus } from "./internal/eventBus.ts"
-import { airborne, CurrentFlight, Flight, type Landing, landings } from "./internal/flight.ts"
+import { airborne, CurrentFlight, Flight, type Landing, landings, takenOff } from "./internal/flight.ts"
+import { makeGuard, traced } from "./internal/guard.ts"
+import { isUnsaved, landed, settled } from "./internal/landing.ts"
 import { follow, makeForget } from "./internal/log.ts"
 import type * as internal from "./internal/lookup.ts"
 import { makeCounts, registerCounts } from "./internal/metrics.ts"
+import { elapsedSince, type Moment, momentOf } from "./internal/moment.ts"
 import { millis } from "./internal/settings.ts"
+import { type Got, makeShelf } from "./internal/shelf.ts"
 import { tagProblem } from "./internal/tagText.ts"
+import * as Lease from "./Lease.ts"
 import * as Store from "./Store.ts"
 import type * as Tag from "./Tag.ts"
 
@@ -194,8 +198,9 @@ export const make = Effect.fnUntraced(function*(
   )
   yield* follow(log, graph, tell)
   const forget = makeForget(log, graph, scope, tell)
+  const lease = store.remote ? yield* Lease.Lease : undefined
+  const guarded = makeGuard(store.remote, storeTimeout, tell)
   const flights = new Map<string, Flight>()
-  const discarded = new WeakSet<CacheEntry.CacheEntry>()
 
   const peek = (key: string, fingerprint: string): CacheEntry.CacheEntry | undefined => {
     const entry = store.peek(key)
@@ -203,15 +208,19 @@ export const make = Effect.fnUntraced(function*(
   }
 
   const mayServe = (entry: CacheEntry.CacheEntry, fingerprint: string): boolean =>
-    entry.fingerprint === fingerprint && entry.unchecked === undefined && graph.isValid(entry) &&
-    scope.state._tag !== "Closed" &&
+    entry.fingerprint === fingerprint && entry.unchecked === undefined && !isAhead(entry) && graph.isValid(entry) &&
+    log.isCurrent() && scope.state._tag !== "Closed" &&
     (entry.expiresAt === Infinity || entry.expiresAt > now())
+
+  const isAhead = (entry: CacheEntry.CacheEntry): boolean => entry.position > graph.position()
 
   const whyNot = (entry: CacheEntry.CacheEntry | undefined, { fingerprint, key }: Lookup): CacheEvent.Because => {
     if (entry === undefined || entry.key !== key) return "missing"
     if (entry.fingerprint !== fingerprint) return "changed"
     return entry.expiresAt <= now() ? "expired" : "invalidated"
   }
+
+  const shelf = makeShelf(store, guarded, { mayServe, whyNot, isAhead, catchUp: log.catchUp }, storeTimeout, tell)
 
   const took = (entry: CacheEntry.CacheEntry, fiber: Fiber.Fiber<unknown, unknown>): void => {
     if (airborne.count > 0) {
@@ -226,12 +235,39 @@ export const make = Effect.fnUntraced(function*(
     Effect.uninterruptibleMask((restore) =>
       Effect.withFiber((fiber) => {
         const current = Context.getOrUndefined(fiber.context, CurrentFlight)
-        return request.fresh === true ? takeOff(request, current, restore) : attempt(request, current, restore, true)
+        if (request.fresh === true) return takeOff(request, current, restore, undefined)
+        return request.strong === true
+          ? strongly(request, current, restore)
+          : attempt(request, current, restore, true, undefined)
       })
     )
 
   type Restore = Parameters<Parameters<typeof Effect.uninterruptibleMask>[0]>[0]
   type Current = CurrentFlight["Service"] | undefined
+  type Give = (ending: "stored" | "nothing") => void
+
+  // The log is asked for what it has by now, and the store in the same round trip. Where the log does not answer, nothing that
+  // was there before is good enough, only a computation that was started later than this call.
+  const strongly = (
+    request: Lookup,
+    current: Current,
+    restore: Restore
+  ): Effect.Effect<Answer, CacheError.CacheError> =>
+    Effect.suspend(() => {
+      const { key } = request
+      const arrival = takenOff.count
+      const isNear = !store.remote || flights.has(key) || peek(key, request.fingerprint) !== undefined
+      const asked = Effect.all([Effect.exit(log.catchUp), isNear ? Effect.undefined : shelf.get(key)], {
+        concurrency: "unbounded"
+      })
+      return Effect.flatMap(restore(asked), ([heard, got]) => {
+        if (Exit.isSuccess(heard)) return attempt(request, current, restore, true, got)
+        const flight = flights.get(key)
+        return flight !== undefined && flight.number > arrival
+          ? join(flight, request, current, restore, false)
+          : takeOff({ ...request, fresh: true }, current, restore, undefined)
+      })
+    })
 
   // A follower that finds its flight's result invalidated asks once more: the next flight started after it arrived, so
   // whatever that one ends with is acceptable.
@@ -239,7 +275,8 @@ export const make = Effect.fnUntraced(function*(
     request: Lookup,
     current: Current,
     restore: Restore,
-    mayRepeat: boolean
+    mayRepeat: boolean,
+    got: Got | undefined
   ): Effect.Effect<Answer, CacheError.CacheError> =>
     Effect.suspend(() => {
       const entry = peek(request.key, request.fingerprint)
@@ -249,36 +286,49 @@ export const make = Effect.fnUntraced(function*(
         tellHit(entry.key)
         return Effect.succeed(answer("hit", landed(entry, graph.revision()), current))
       }
-      if (flight === undefined || !mayJoin(flight)) return takeOff(request, current, restore)
+      return flight !== undefined && mayJoin(flight)
+        ? join(flight, request, current, restore, mayRepeat)
+        : takeOff(request, current, restore, got)
+    })
+
+  const join = (flight: Flight, request: Lookup, current: Current, restore: Restore, mayRepeat: boolean) =>
+    Effect.suspend(() => {
       if (current?.flight.wouldWaitForItself(flights, request.key, flight) === true) {
         return Effect.fail(recursionError(request.key))
       }
       flight.waiters++
       tell(CacheEvent.Joined({ key: request.key }))
-      return Effect.flatMap(wait(flight, request, current, restore), (landing) =>
-        mayRepeat && (!graph.isUntouched(landing) || (request.durable === true && isUnsaved(landing)))
-          ? attempt(request, current, restore, false)
-          : Effect.succeed(answer("joined", landing, current)))
+      return Effect.flatMap(
+        wait(flight, request, current, restore),
+        (landing): Effect.Effect<Answer, CacheError.CacheError> =>
+          mayRepeat && (!graph.isUntouched(landing) || (request.durable === true && isUnsaved(landing)))
+            ? attempt(request, current, restore, false, undefined)
+            : Effect.succeed(answer("joined", landing, current))
+      )
     })
 
-  // A flight that has landed may still be storing what it has.
+  // A flight that has landed may still be storing what it has. While the log is silent, nobody can tell what has become of
+  // the data that a flight has read: it may be joined for as long as what is stored would be served.
   const mayJoin = (flight: Flight): boolean => {
-    const { landing } = flight
+    const { landing, started } = flight
+    if (!log.isCurrent() && (started === undefined || elapsedSince(clock, started) > log.maxStaleness)) return false
     return landing === undefined
       ? graph.isUntouched(flight)
       : graph.isUntouched(landing) && (landing.entry === undefined || landing.entry.expiresAt > now())
   }
 
-  const takeOff = (request: Lookup, current: Current, restore: Restore) =>
+  const takeOff = (request: Lookup, current: Current, restore: Restore, got: Got | undefined) =>
     Effect.suspend(() => {
       if (current?.flight.wouldWaitForItself(flights, request.key, undefined) === true) {
         return Effect.fail(recursionError(request.key))
       }
-      const flight = start(request, current?.flight)
-      return Effect.map(
-        wait(flight, request, current, restore),
-        (landing) => answer(landing.exit === undefined ? "hit" : "miss", landing, current)
-      )
+      const flight = start(request, current?.flight, got)
+      return Effect.map(wait(flight, request, current, restore), (landing) =>
+        answer(
+          landing.exit !== undefined ? "miss" : landing.entry === undefined ? "elsewhere" : "hit",
+          landing,
+          current
+        ))
     })
 
   const answer = (how: Answer["how"], landing: Landing, current: Current): Answer => {
@@ -328,13 +378,13 @@ export const make = Effect.fnUntraced(function*(
   }
 
   // Registered, started and observed in one step: from here on the flight lands and leaves the map, whatever happens.
-  const start = (request: Lookup, parent: Flight | undefined): Flight => {
-    const flight = new Flight(flights, request.key, graph.position(), graph.revision(), parent)
+  const start = (request: Lookup, parent: Flight | undefined, got: Got | undefined): Flight => {
+    const flight = new Flight(flights, request.key, graph.position(), graph.revision(), parent, startedNow())
     flights.set(request.key, flight)
     const context = Context.add(request.context, CurrentFlight, { flight, tracked: true })
     const run = flight.depth % maxStacked === maxStacked - 1
-      ? Effect.andThen(Effect.yieldNow, fly(flight, request))
-      : fly(flight, request)
+      ? Effect.andThen(Effect.yieldNow, fly(flight, request, got))
+      : fly(flight, request, got)
     airborne.count++
     // The computation may ask for something before this returns: that its caller waits for it has to be known by then.
     parent?.startWaitingFor(flight)
@@ -348,12 +398,69 @@ export const make = Effect.fnUntraced(function*(
     return flight
   }
 
-  const fly = Effect.fnUntraced(function*(flight: Flight, request: Lookup) {
-    if (request.fresh !== true) {
-      const found = store.remote ? yield* ask(flight, request) : undefined
-      if (found !== undefined) return finish(flight, yield* kept(found, request, flight.since))
-      if (!store.remote) flight.because = whyNot(store.peek(request.key), request)
+  // How old a flight is matters only where the log can fall silent.
+  const startedNow = (): Moment | undefined => log.maxStaleness > 0 ? momentOf(clock) : undefined
+
+  const fly = (flight: Flight, request: Lookup, got: Got | undefined): Effect.Effect<void> => {
+    if (request.fresh === true) return compute(flight, request, undefined)
+    if (!store.remote) {
+      flight.because = whyNot(store.peek(request.key), request)
+      return compute(flight, request, undefined)
     }
+    // While the log is silent, nothing of what is stored may be served.
+    if (!log.isCurrent()) return compute(flight, request, undefined)
+    return lease === undefined
+      ? search(flight, request, got, undefined)
+      : Effect.scopedWith((scope) => search(flight, request, got, { lease, scope }))
+  }
+
+  const search = Effect.fnUntraced(function*(
+    flight: Flight,
+    request: Lookup,
+    got: Got | undefined,
+    leased: { readonly lease: Lease.Lease; readonly scope: Scope.Scope } | undefined
+  ) {
+    const found = yield* shelf.find(request, got)
+    if (found.entry !== undefined) return yield* serve(flight, request, found.entry)
+    flight.because = found.because
+    let give: Give | undefined
+    if (leased !== undefined && found.answered) {
+      const turn = yield* Scope.provide(
+        awaitTurn(
+          leased.lease,
+          request.key,
+          shelf.find(request, undefined),
+          () => leave(flight, request),
+          (error) => tell(CacheEvent.StoreFailed({ key: request.key, error }))
+        ),
+        leased.scope
+      )
+      if (turn._tag === "Left") return
+      if (turn._tag === "Found") return yield* serve(flight, request, turn.entry)
+      give = turn.give
+    }
+    flight.depart(graph.position(), graph.revision(), startedNow())
+    return yield* compute(flight, request, give)
+  })
+
+  // Leaves the computation to another process, unless someone waits for it here who would rather wait.
+  const leave = (flight: Flight, request: Lookup): boolean => {
+    if (request.patient !== false || flight.waiters > 1) return false
+    finish(flight, settled(flight, undefined))
+    return true
+  }
+
+  // What is only in memory is stored once more for who waits until it is.
+  const serve = Effect.fnUntraced(function*(flight: Flight, request: Lookup, entry: CacheEntry.CacheEntry) {
+    tellHit(entry.key)
+    const landing = landed(entry, flight.since)
+    if (request.durable !== true || !entry.unsaved) return finish(flight, landing)
+    const result = yield* shelf.put(entry, true)
+    const error = Result.isFailure(result) ? result.failure : undefined
+    finish(flight, { ...landing, stored: !entry.unsaved, error })
+  })
+
+  const compute = Effect.fnUntraced(function*(flight: Flight, request: Lookup, give: Give | undefined) {
     tell(CacheEvent.Miss({ key: request.key }))
     const exit = yield* Effect.exit(
       traced("effect-cached.compute", request.key, Effect.scoped(request.compute(flight)))
@@ -384,111 +491,19 @@ export const make = Effect.fnUntraced(function*(
     // By identity, because a computation that was started after this one may have the same position.
     if (flights.get(request.key) !== flight) return reject("superseded", undefined)
     if (!graph.isValid(entry)) return reject("invalidated", undefined)
+    if (!log.isCurrent()) return reject("silent-log", undefined)
     if (expiresAt <= createdAt) return reject("no-lifetime", undefined)
-    const limit = request.durable === true ? Math.max(storeTimeout, durableTimeout) : storeTimeout
-    const set = guarded(key, "set", () => store.set(entry), limit)
+    const set = shelf.put(entry, request.durable === true)
     // A store outside this process is told first and not waited for. The flight stays until it has answered, for those who come.
     const telling = store.remote ? yield* Effect.forkChild(set, { startImmediately: true }) : undefined
     if (telling !== undefined) flight.land(settled(flight, computed, { entry }))
     const result = yield* telling === undefined ? set : Fiber.join(telling)
     if (Result.isFailure(result)) return finish(flight, settled(flight, computed, { entry, error: result.failure }))
     if (result.success !== "stored") return reject(result.success, undefined)
+    give?.("stored")
     tell(CacheEvent.Stored({ key, tags, expiresAt }))
     finish(flight, settled(flight, computed, { entry, stored: true }))
   })
-
-  const ask = Effect.fnUntraced(function*(flight: Flight, request: Lookup) {
-    const found = Result.getOrUndefined(yield* guarded(request.key, "get", () => store.get(request.key)))
-    const entry = found?.unchecked !== undefined && found.key === request.key ? yield* confirm(found, request) : found
-    if (entry !== undefined && entry.key === request.key && mayServe(entry, request.fingerprint)) {
-      tellHit(request.key)
-      return entry
-    }
-    flight.because = found !== undefined && entry === undefined ? "malformed" : whyNot(entry, request)
-    return undefined
-  })
-
-  // What is only in memory is stored once more for who waits until it is.
-  const kept = Effect.fnUntraced(function*(entry: CacheEntry.CacheEntry, { durable, key }: Lookup, since: number) {
-    if (durable !== true || !entry.unsaved) return landed(entry, since)
-    const result = yield* guarded(key, "set", () => store.set(entry), Math.max(storeTimeout, durableTimeout))
-    const error = Result.isFailure(result) ? result.failure : undefined
-    return { ...landed(entry, since), stored: !entry.unsaved, error }
-  })
-
-  // What people may have changed is made into what the function would have written, or is discarded. No fingerprint stands
-  // for every version.
-  const confirm = (
-    entry: CacheEntry.CacheEntry,
-    { check, fingerprint }: Lookup
-  ): Effect.Effect<CacheEntry.CacheEntry | undefined> => {
-    if (entry.fingerprint !== "" && entry.fingerprint !== fingerprint) return Effect.succeed(entry)
-    const checked: Effect.Effect<internal.Checked, CacheError.CacheError> = check === undefined ?
-      Effect.succeed(entry) :
-      Effect.catchDefect(
-        check(entry),
-        (defect) =>
-          Effect.fail(codecError("malformed", `The stored entry makes its schema throw: ${describe(defect)}`, defect))
-      )
-    return Effect.matchEffect(checked, {
-      onFailure: (error) => Effect.as(discard(entry, error), undefined),
-      onSuccess: ({ body, tags: own }) => {
-        const missing = own.some((tag) => !entry.tags.includes(tag))
-        if (!missing && body === entry.body && fingerprint === entry.fingerprint) {
-          entry.unchecked = undefined
-          return Effect.succeed(entry)
-        }
-        const { createdAt, expiresAt, head, key, position } = entry
-        const tags = missing ? Array.from(new Set([...entry.tags, ...own])).toSorted() : entry.tags
-        const confirmed = new CacheEntry.CacheEntry({
-          key,
-          fingerprint,
-          body,
-          head,
-          tags,
-          position,
-          createdAt,
-          expiresAt
-        })
-        return Effect.as(guarded(key, "set", () => store.set(confirmed)), confirmed)
-      }
-    })
-  }
-
-  // What a store does wrong is reported, and is otherwise the same as nothing found or nothing stored.
-  const guarded = <A>(
-    key: string,
-    operation: CacheError.StoreError["operation"],
-    run: () => Effect.Effect<A, CacheError.CacheError>,
-    limit: number = storeTimeout
-  ): Effect.Effect<Result.Result<A, CacheError.CacheError>> => {
-    const effect = Effect.suspend(run)
-    const limited = store.remote
-      ? withinLimit(operation, traced(`effect-cached.${operation}`, key, effect), limit)
-      : effect
-    return Effect.catchCause(Effect.map(limited, Result.succeed<A>), (cause) =>
-      Effect.sync(() => {
-        const squashed = Cause.squash(cause)
-        const error = squashed instanceof CacheError.CacheError ? squashed : storeError(operation, squashed)
-        tell(
-          error.reason._tag === "CodecError"
-            ? CacheEvent.Undecodable({ key, error })
-            : CacheEvent.StoreFailed({ key, error })
-        )
-        return Result.fail(error)
-      }))
-  }
-
-  const discard = (entry: CacheEntry.CacheEntry, error: CacheError.CacheError): Effect.Effect<void> =>
-    Effect.suspend(() => {
-      // Once for all who were given it: whoever comes second would remove what the first has put in its place.
-      if (discarded.has(entry)) return Effect.void
-      discarded.add(entry)
-      tell(CacheEvent.Undecodable({ key: entry.key, error }))
-      return Effect.asVoid(guarded(entry.key, "remove", () => store.remove(entry.key))).pipe(
-        Effect.onInterrupt(() => Effect.sync(() => discarded.delete(entry)))
-      )
-    })
 
   return ResultCache.of({
     invalidate: (tags) =>
@@ -508,81 +523,16 @@ export const make = Effect.fnUntraced(function*(
     entries: Stream.filter(store.entries, graph.isValid),
     flush: store.flush,
     remove: store.remove,
-    discard,
+    discard: shelf.discard,
     claim: makeClaims(forget),
     forget,
     now
   })
 })
 
-// In milliseconds. Who asks for a result to be stored waits longer for it than others do.
-const durableTimeout = 60_000
-
-// Begins at once, and sets no timer for what is done at once.
-const withinLimit = Effect.fnUntraced(function*<A>(
-  operation: CacheError.StoreError["operation"],
-  effect: Effect.Effect<A, CacheError.CacheError>,
-  limit: number
-) {
-  const fiber = yield* Effect.forkChild(effect, { startImmediately: true })
-  // The timer of a thread that was busy fires before the answer is seen that came long ago.
-  const late = Effect.flatMap(Effect.yieldNow, () =>
-    fiber.pollUnsafe() ??
-      Effect.andThen(Fiber.interrupt(fiber), Effect.fail(timeoutError(`Store.${operation}`, limit))))
-  return yield* fiber.pollUnsafe() ??
-    Effect.timeoutOrElse(Fiber.join(fiber), { duration: limit, orElse: () => late })
-})
-
-// Its starter did not wait until it was stored.
-const isUnsaved = ({ entry, stored }: Landing): boolean => entry !== undefined && entry.unsaved && !stored
-
 // A computation starts on the stack of its caller, and resumes who waits for it on its own. A long chain of keys that ask for
 // one another goes on from a fresh stack now and then, on both ways.
 const maxStacked = 16
-
-const landed = (entry: CacheEntry.CacheEntry, since: number): Landing => ({
-  because: "missing",
-  exit: undefined,
-  entry,
-  rejected: undefined,
-  error: undefined,
-  stored: true,
-  tags: entry.tags,
-  problem: undefined,
-  position: entry.position,
-  since,
-  untouchedAt: -1
-})
-
-const settled = (
-  flight: Flight,
-  exit: Exit.Exit<unknown, unknown>,
-  ending?: Partial<Pick<Landing, "entry" | "rejected" | "error" | "stored">>
-): Landing => {
-  const { because, position, problem, since, tags } = flight
-  return {
-    because,
-    exit,
-    entry: undefined,
-    rejected: undefined,
-    error: undefined,
-    stored: false,
-    tags,
-    problem,
-    position,
-    since,
-    untouchedAt: -1,
-    ...ending
-  }
-}
-
-// A span costs more than a hit: there is one only where a tracer records it.
-const traced = <A, E, R>(name: string, key: string, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.withFiber<A, E, R>((fiber) =>
-    fiber.getRef(Tracer.Tracer) === Tracer.nativeTracer
-      ? effect
-      : Effect.withSpan(effect, name, { attributes: { "effect_cached.function": key.slice(0, key.indexOf("\t")) } })
-  )
 
 /**
  * The cache over services of one's own choice.

@@ -31,6 +31,7 @@ export interface AnyDefinition {
   // Its input is what the fields of `input` decode to.
   readonly deps?: ((input: any) => Iterable<string>) | undefined
   readonly timeToLive?: CachePolicy.TimeToLive<any, any, any> | undefined
+  readonly consistency?: CachePolicy.Consistency | undefined
   readonly version?: string | undefined
 }
 
@@ -145,6 +146,8 @@ export const makeCachedFunction = Effect.fnUntraced(function*(
     provide,
     tag,
     input,
+    /** Whether nothing may be served before the log was asked. */
+    strong: definition.consistency === "strong",
     fingerprint: fingerprint(definition),
     tagOf: (key: string) => keyTag(tag, key.slice(prefix.length)),
     /**

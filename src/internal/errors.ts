@@ -75,6 +75,7 @@ const notStored: { readonly [why: string]: string } = {
   "store": "the store did not take it",
   "invalidated": "it was invalidated while it was being computed, twice",
   "superseded": "a newer result was there, twice",
+  "silent-log": "the invalidation log has not been heard from for too long",
   "no-lifetime": "its time to live is zero",
   "too-large": "it is larger than the store takes"
 }

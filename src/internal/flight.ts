@@ -16,6 +16,7 @@ import type * as CacheEntry from "../CacheEntry.ts"
 import * as CacheError from "../CacheError.ts"
 import type * as CacheEvent from "../CacheEvent.ts"
 import { tagError } from "./errors.ts"
+import type { Moment } from "./moment.ts"
 import { tagProblem } from "./tagText.ts"
 
 /** How many computations run in this process: while there is none, no fiber runs in one. */
@@ -24,9 +25,15 @@ export const airborne = { count: 0 }
 /** How many landings are on the stack: each resumes those who wait, and they may land in turn. */
 export const landings = { depth: 0 }
 
+/** How many flights were started in this process. */
+export const takenOff = { count: 0 }
+
 /** What a flight ended with. */
 export interface Landing {
-  /** How the computation ended; `undefined` when the entry was found in the store. */
+  /**
+   * How the computation ended; `undefined` when the entry was found in the store, and also when it was left to another
+   * process: then there is no entry either.
+   */
   readonly exit: Exit.Exit<unknown, unknown> | undefined
   /** The entry, stored or not, where there is one. */
   readonly entry: CacheEntry.CacheEntry | undefined
@@ -47,9 +54,14 @@ export class Flight {
   /** The cache it belongs to: keys of two caches have nothing to do with each other. */
   readonly owner: object
   readonly key: string
-  readonly position: number
-  /** The revision of the graph when it started. */
-  readonly since: number
+  /** Where the log stood when the computation started; before that, when the flight did. */
+  position: number
+  /** The revision of the graph at that time. */
+  since: number
+  /** What the clocks said at that time. */
+  started: Moment | undefined
+  /** Counts flights: those with a larger number were started later. */
+  readonly number = ++takenOff.count
   readonly parent: Flight | undefined
   readonly depth: number
   readonly deferred = Deferred.makeUnsafe<Landing>()
@@ -72,13 +84,29 @@ export class Flight {
   private sorted: ReadonlyArray<string> | undefined = undefined
   private readonly waitsFor = new Map<Flight, number>()
 
-  constructor(owner: object, key: string, position: number, since: number, parent: Flight | undefined) {
+  constructor(
+    owner: object,
+    key: string,
+    position: number,
+    since: number,
+    parent: Flight | undefined,
+    started?: Moment
+  ) {
     this.owner = owner
     this.key = key
     this.position = position
     this.since = since
+    this.started = started
     this.parent = parent
     this.depth = parent === undefined ? 0 : parent.depth + 1
+  }
+
+  /** The computation starts only now: nothing that happened before has to be held against its result. */
+  depart(position: number, since: number, started: Moment | undefined): void {
+    this.position = position
+    this.since = since
+    this.started = started
+    this.untouchedAt = -1
   }
 
   /** What was collected so far: unique, in code unit order. */

@@ -1,8 +1,10 @@
 /**
  * How one cache takes part in the invalidation log: it follows what others append, and appends itself.
  */
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type * as CacheError from "../CacheError.ts"
 import * as CacheEvent from "../CacheEvent.ts"
@@ -19,7 +21,6 @@ interface Graph {
   readonly gap: (position: number) => void
   readonly lose: () => void
   readonly resume: () => void
-  readonly position: () => number
   readonly hold: (tags: ReadonlyArray<string>) => { readonly release: () => void }
 }
 
@@ -61,66 +62,119 @@ export const follow = (log: Log, graph: Graph, tell: Tell): Effect.Effect<void, 
   })
 }
 
-const maxUntaken = 10_000
+const maxQueued = 10_000
 
-/** Tags that are held because the log did not take their record, from when it stood at `after`. */
-interface Untaken {
+/** An invalidation that the log has not taken yet. It was asked for at `turn`. */
+interface Queued {
   readonly tags: ReadonlyArray<string>
-  readonly after: number
+  readonly turn: number
   readonly release: () => void
+  taken: boolean
 }
 
 /**
  * Makes the operation that invalidates: locally first, then in the log.
  *
  * It runs in the cache's scope and is not interrupted with its caller: nobody could tell whether the record is in the log.
- * Tags whose record the log did not take stay invalid here until a later record covers them.
+ * What the log does not take stays invalid here, and is queued. The queue is delivered in its order, again and again until
+ * the log has taken all of it, and whoever comes meanwhile stands at its end. If it grows too long, it becomes one record
+ * that ends everything.
  */
 export const makeForget = (log: Log, graph: Graph, scope: Scope.Scope, tell: Tell) => {
-  const untaken = new Map<string, Untaken>()
+  const queue = new Map<string, Queued>()
+  let delivery: Deferred.Deferred<void, CacheError.CacheError> | undefined
+  let retrying = false
+  // Which was first: that an invalidation was asked for, or that a record was appended.
+  let turn = 0
 
-  // A record that the graph knew of before a hold was placed says nothing about what the hold is for.
-  const taken = (tags: ReadonlyArray<string>, position: number) => {
-    for (const [name, held] of untaken) {
-      if (held.after >= position) continue
-      if (tags.length > 0 && (held.tags.length === 0 || !held.tags.every((tag) => tags.some((t) => covers(t, tag))))) {
-        continue
-      }
-      held.release()
-      untaken.delete(name)
-    }
+  const enqueue = (tags: ReadonlyArray<string>, turn: number, release: () => void): Queued => {
+    const name = tags.join("\n")
+    const before = queue.get(name)
+    const queued = { tags, turn, release, taken: false }
+    queue.set(name, queued)
+    before?.release()
+    if (queue.size <= maxQueued) return queued
+    const everything = graph.hold([])
+    for (const each of queue.values()) each.release()
+    queue.clear()
+    return enqueue([], turn, everything.release)
   }
 
-  const notTaken = (tags: ReadonlyArray<string>, after: number, release: () => void) => {
-    const name = tags.join("\n")
-    const before = untaken.get(name)
-    untaken.set(name, { tags, after, release })
-    before?.release()
-    if (untaken.size <= maxUntaken) return
-    const everything = graph.hold([])
-    for (const held of untaken.values()) held.release()
-    untaken.clear()
-    untaken.set("", { tags: [], after, release: everything.release })
+  // The graph has been told by the log. A record that was on its way to the log before an invalidation was asked for may stand
+  // before the change that the invalidation is about.
+  const took = (tags: ReadonlyArray<string>, position: number, asked: number) => {
+    for (const [name, queued] of queue) {
+      if (queued.turn < asked && coversAll(tags, queued.tags)) {
+        queue.delete(name)
+        settle(queued)
+      }
+    }
+    tell(CacheEvent.Invalidated({ tags, position }))
+  }
+
+  const settle = (queued: Queued) => {
+    queued.release()
+    queued.taken = true
   }
 
   const append = (tags: ReadonlyArray<string>) =>
     Effect.suspend(() => {
-      const after = graph.position()
+      const asked = ++turn
       const { release } = graph.hold(tags)
+      if (queue.size > 0) return delivered(enqueue(tags, asked, release))
       return Effect.matchCauseEffect(Effect.suspend(() => log.append(tags)), {
         onSuccess: (position) =>
           Effect.sync(() => {
-            // The graph has been told by the log.
             release()
-            taken(tags, position)
-            tell(CacheEvent.Invalidated({ tags, position }))
+            took(tags, position, asked)
           }),
         onFailure: (cause) => {
-          notTaken(tags, after, release)
-          return Effect.failCause(cause)
+          enqueue(tags, asked, release)
+          return Effect.andThen(retry, Effect.failCause(cause))
         }
       })
     })
+
+  // Who was put into the queue just after its last record was taken, and before that was said, asks once more.
+  const delivered = (queued: Queued): Effect.Effect<void, CacheError.CacheError> =>
+    Effect.flatMap(deliver, () => queued.taken ? Effect.void : delivered(queued))
+
+  // One delivery at a time, for all who wait for one.
+  const deliver: Effect.Effect<void, CacheError.CacheError> = Effect.suspend(() => {
+    if (delivery !== undefined) return Deferred.await(delivery)
+    const done = Deferred.makeUnsafe<void, CacheError.CacheError>()
+    delivery = done
+    const run = Effect.onExit(deliverAll, (exit) =>
+      Effect.sync(() => {
+        delivery = undefined
+        Deferred.doneUnsafe(done, exit)
+      }))
+    return Effect.andThen(Effect.forkIn(run, scope, { startImmediately: true }), Deferred.await(done))
+  })
+
+  const deliverAll = Effect.gen(function*() {
+    for (let [entry] = queue; entry !== undefined; [entry] = queue) {
+      const [name, queued] = entry
+      const asked = ++turn
+      const position = yield* Effect.suspend(() => log.append(queued.tags))
+      // The same tags may stand there once more by now, for a later change.
+      if (queue.get(name) === queued) queue.delete(name)
+      settle(queued)
+      took(queued.tags, position, asked)
+    }
+  })
+
+  const retry = Effect.suspend(() => {
+    if (retrying) return Effect.void
+    retrying = true
+    return Effect.forkIn(Effect.delay(untilTaken, firstDelay), scope)
+  })
+
+  const untilTaken: Effect.Effect<void> = Effect.suspend(() => {
+    if (queue.size > 0) return Effect.andThen(Effect.retry(Effect.sandbox(deliver), backOff), untilTaken)
+    retrying = false
+    return Effect.void
+  }).pipe(Effect.orDie)
 
   return (tags: ReadonlyArray<string>): Effect.Effect<void, CacheError.CacheError> =>
     Effect.suspend(() => {
@@ -130,3 +184,10 @@ export const makeForget = (log: Log, graph: Graph, scope: Scope.Scope, tell: Tel
       return Effect.flatMap(Effect.forkIn(append(record), scope, { startImmediately: true }), Fiber.join)
     })
 }
+
+// Whether a record that names `tags` ends all that one naming `others` would end.
+const coversAll = (tags: ReadonlyArray<string>, others: ReadonlyArray<string>): boolean =>
+  tags.length === 0 || (others.length > 0 && others.every((other) => tags.some((tag) => covers(tag, other))))
+
+const firstDelay = "50 millis"
+const backOff = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("1 second")])

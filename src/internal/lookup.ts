@@ -38,6 +38,10 @@ export interface Lookup {
   readonly fresh?: boolean | undefined
   /** Whether the answer waits until the store has answered, too. */
   readonly durable?: boolean | undefined
+  /** Whether the log is asked first, so that nothing is served that was invalidated anywhere before this lookup. */
+  readonly strong?: boolean | undefined
+  /** `false` for who rather does something else than wait while another process computes the same. */
+  readonly patient?: boolean | undefined
   /**
    * The body as it has to be, of an entry that people may have changed, and the tags that it has in any case. Default: every
    * entry is as it has to be.
@@ -55,12 +59,12 @@ export interface Checked {
 export interface Answer {
   /**
    * `hit`: it was held or found in the store. `miss`: this call started the computation. `joined`: it waited for one that
-   * ran already.
+   * ran already. `elsewhere`: another process computes it, and this call did not wait for that.
    */
-  readonly how: "hit" | "miss" | "joined"
+  readonly how: "hit" | "miss" | "joined" | "elsewhere"
   /** Why it is not a hit; for one that joined, why the computation was started. */
   readonly because: CacheEvent.Because
-  /** How the computation ended, `undefined` for a hit. */
+  /** How the computation ended, `undefined` for a hit and for one elsewhere. */
   readonly exit: Exit.Exit<unknown, unknown> | undefined
   /** There for a hit, and for a computed value that could be encoded. */
   readonly entry: CacheEntry.CacheEntry | undefined

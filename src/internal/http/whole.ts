@@ -36,6 +36,7 @@ type Params = Readonly<Record<string, string | undefined>>
 interface Definition {
   readonly deps?: ReadonlyArray<string> | ((params: Params) => Iterable<string>) | undefined
   readonly timeToLive?: CachePolicy.TimeToLive<Response, never, Params> | undefined
+  readonly consistency?: CachePolicy.Consistency | undefined
   readonly varyBy?: Effect.Effect<unknown, unknown, any> | undefined
 }
 
@@ -64,11 +65,12 @@ const makeParts = (names: ReadonlyArray<string>, isPrivate: boolean): Parts => {
 
 export const makeWhole = Effect.fnUntraced(function*(
   name: string,
-  { deps, timeToLive, varyBy }: Definition,
+  { consistency, deps, timeToLive, varyBy }: Definition,
   handler: (request: Request) => Effect.Effect<Response, unknown, any>,
   cache: Cache
 ) {
   const millisOf = yield* lifetime(`cached handler ${JSON.stringify(name)}, timeToLive`, timeToLive)
+  const strong = consistency === "strong"
   const tag = functionTag(name)
   const prefix = `${name}\t`
   const noParts = makeParts([], varyBy !== undefined)
@@ -184,13 +186,13 @@ export const makeWhole = Effect.fnUntraced(function*(
     const { names, style } = parts
     const key = keyOf(base, partsOf(names, request, context))
     if (streams.has(key)) return uncached("stream")
-    const entry = cache.peek(key, fingerprint)
+    const entry = strong ? undefined : cache.peek(key, fingerprint)
     if (entry !== undefined) {
       cache.took(entry, fiber)
       return respondHit(entry, request, cache.now(), style)
     }
     return Effect.flatMap(
-      cache.lookup({ key, fingerprint, ...compute(base, names, request, context) }),
+      cache.lookup({ key, fingerprint, strong, ...compute(base, names, request, context) }),
       (answer) => settle(answer, key, base, request, context, fiber, attempts)
     )
   }
