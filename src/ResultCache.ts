@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import * as Clock from "effect/Clock"
+import * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import type * as Duration from "effect/Duration"
@@ -11,6 +12,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import type * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -23,7 +25,7 @@ import * as DependencyGraph from "./DependencyGraph.ts"
 import type * as claims from "./internal/claims.ts"
 import { makeClaims } from "./internal/claims.ts"
 import { awaitTurn } from "./internal/elsewhere.ts"
-import { recursionError, tagError } from "./internal/errors.ts"
+import { definitionError, describe, recursionError, tagError } from "./internal/errors.ts"
 import { makeEventBus } from "./internal/eventBus.ts"
 import { airborne, CurrentFlight, Flight, type Landing, landings, takenOff } from "./internal/flight.ts"
 import { makeGuard, traced } from "./internal/guard.ts"
@@ -32,6 +34,7 @@ import { follow, makeForget } from "./internal/log.ts"
 import type * as internal from "./internal/lookup.ts"
 import { makeCounts, registerCounts } from "./internal/metrics.ts"
 import { elapsedSince, type Moment, momentOf } from "./internal/moment.ts"
+import type { Driver } from "./internal/redis/driver.ts"
 import { millis } from "./internal/settings.ts"
 import { type Got, makeShelf } from "./internal/shelf.ts"
 import { tagProblem } from "./internal/tagText.ts"
@@ -199,7 +202,7 @@ export const make = Effect.fnUntraced(function*(
   yield* follow(log, graph, tell)
   const forget = makeForget(log, graph, scope, tell)
   const lease = store.remote ? yield* Lease.Lease : undefined
-  const guarded = makeGuard(store.remote, storeTimeout, tell)
+  const guarded = yield* makeGuard(store.remote, storeTimeout, tell)
   const flights = new Map<string, Flight>()
 
   const peek = (key: string, fingerprint: string): CacheEntry.CacheEntry | undefined => {
@@ -220,7 +223,7 @@ export const make = Effect.fnUntraced(function*(
     return entry.expiresAt <= now() ? "expired" : "invalidated"
   }
 
-  const shelf = makeShelf(store, guarded, { mayServe, whyNot, isAhead, catchUp: log.catchUp }, storeTimeout, tell)
+  const shelf = makeShelf(store, guarded, { mayServe, whyNot, isAhead, catchUp: log.catchUp }, tell)
 
   const took = (entry: CacheEntry.CacheEntry, fiber: Fiber.Fiber<unknown, unknown>): void => {
     if (airborne.count > 0) {
@@ -234,78 +237,66 @@ export const make = Effect.fnUntraced(function*(
   const lookup = (request: Lookup): Effect.Effect<Answer, CacheError.CacheError> =>
     Effect.uninterruptibleMask((restore) =>
       Effect.withFiber((fiber) => {
-        const current = Context.getOrUndefined(fiber.context, CurrentFlight)
-        if (request.fresh === true) return takeOff(request, current, restore, undefined)
-        return request.strong === true
-          ? strongly(request, current, restore)
-          : attempt(request, current, restore, true, undefined)
+        const asking: Asking = { request, restore, current: Context.getOrUndefined(fiber.context, CurrentFlight) }
+        if (request.fresh === true) return takeOff(asking, undefined)
+        return request.strong === true ? strongly(asking) : attempt(asking, true, undefined)
       })
     )
 
-  type Restore = Parameters<Parameters<typeof Effect.uninterruptibleMask>[0]>[0]
-  type Current = CurrentFlight["Service"] | undefined
-  type Give = (ending: "stored" | "nothing") => void
+  // From here on, whoever has looked also acts: what follows a look into graph, store and flights is called, and not put into an
+  // effect that something could come before.
 
   // The log is asked for what it has by now, and the store in the same round trip. Where the log does not answer, nothing that
   // was there before is good enough, only a computation that was started later than this call.
-  const strongly = (
-    request: Lookup,
-    current: Current,
-    restore: Restore
-  ): Effect.Effect<Answer, CacheError.CacheError> =>
-    Effect.suspend(() => {
-      const { key } = request
-      const arrival = takenOff.count
-      const isNear = !store.remote || flights.has(key) || peek(key, request.fingerprint) !== undefined
-      const asked = Effect.all([Effect.exit(log.catchUp), isNear ? Effect.undefined : shelf.get(key)], {
-        concurrency: "unbounded"
-      })
-      return Effect.flatMap(restore(asked), ([heard, got]) => {
-        if (Exit.isSuccess(heard)) return attempt(request, current, restore, true, got)
-        const flight = flights.get(key)
-        return flight !== undefined && flight.number > arrival
-          ? join(flight, request, current, restore, false)
-          : takeOff({ ...request, fresh: true }, current, restore, undefined)
-      })
+  const strongly = (asking: Asking): Effect.Effect<Answer, CacheError.CacheError> => {
+    const { fingerprint, key } = asking.request
+    const arrival = takenOff.count
+    const isNear = !store.remote || flights.has(key) || peek(key, fingerprint) !== undefined
+    const asked = Effect.all([Effect.exit(log.catchUp), isNear ? Effect.undefined : shelf.get(key)], {
+      concurrency: "unbounded"
     })
+    return Effect.flatMap(asking.restore(asked), ([heard, got]) => {
+      if (Exit.isSuccess(heard)) return attempt(asking, true, got)
+      const flight = flights.get(key)
+      return flight !== undefined && flight.number > arrival
+        ? join(flight, asking, false)
+        : takeOff({ ...asking, request: { ...asking.request, fresh: true } }, undefined)
+    })
+  }
 
   // A follower that finds its flight's result invalidated asks once more: the next flight started after it arrived, so
   // whatever that one ends with is acceptable.
   const attempt = (
-    request: Lookup,
-    current: Current,
-    restore: Restore,
+    asking: Asking,
     mayRepeat: boolean,
     got: Got | undefined
-  ): Effect.Effect<Answer, CacheError.CacheError> =>
-    Effect.suspend(() => {
-      const entry = peek(request.key, request.fingerprint)
-      const flight = flights.get(request.key)
-      // What is still being stored is no hit for who waits until it is.
-      if (entry !== undefined && !(request.durable === true && (flight !== undefined || entry.unsaved))) {
-        tellHit(entry.key)
-        return Effect.succeed(answer("hit", landed(entry, graph.revision()), current))
-      }
-      return flight !== undefined && mayJoin(flight)
-        ? join(flight, request, current, restore, mayRepeat)
-        : takeOff(request, current, restore, got)
-    })
+  ): Effect.Effect<Answer, CacheError.CacheError> => {
+    const { durable, fingerprint, key } = asking.request
+    const entry = peek(key, fingerprint)
+    const flight = flights.get(key)
+    // What is still being stored is no hit for who waits until it is.
+    if (entry !== undefined && !(durable === true && (flight !== undefined || entry.unsaved))) {
+      tellHit(key)
+      return Effect.succeed(answer("hit", landed(entry, graph.revision()), asking.current))
+    }
+    return flight !== undefined && mayJoin(flight) ? join(flight, asking, mayRepeat) : takeOff(asking, got)
+  }
 
-  const join = (flight: Flight, request: Lookup, current: Current, restore: Restore, mayRepeat: boolean) =>
-    Effect.suspend(() => {
-      if (current?.flight.wouldWaitForItself(flights, request.key, flight) === true) {
-        return Effect.fail(recursionError(request.key))
-      }
-      flight.waiters++
-      tell(CacheEvent.Joined({ key: request.key }))
-      return Effect.flatMap(
-        wait(flight, request, current, restore),
-        (landing): Effect.Effect<Answer, CacheError.CacheError> =>
-          mayRepeat && (!graph.isUntouched(landing) || (request.durable === true && isUnsaved(landing)))
-            ? attempt(request, current, restore, false, undefined)
-            : Effect.succeed(answer("joined", landing, current))
-      )
-    })
+  const join = (flight: Flight, asking: Asking, mayRepeat: boolean): Effect.Effect<Answer, CacheError.CacheError> => {
+    const { current, request } = asking
+    if (current?.flight.wouldWaitForItself(flights, request.key, flight) === true) {
+      return Effect.fail(recursionError(request.key))
+    }
+    flight.waiters++
+    tell(CacheEvent.Joined({ key: request.key }))
+    return Effect.flatMap(
+      wait(flight, asking),
+      (landing) =>
+        mayRepeat && (!graph.isUntouched(landing) || (request.durable === true && isUnsaved(landing)))
+          ? attempt(asking, false, undefined)
+          : Effect.succeed(answer("joined", landing, current))
+    )
+  }
 
   // A flight that has landed may still be storing what it has. While the log is silent, nobody can tell what has become of
   // the data that a flight has read: it may be joined for as long as what is stored would be served.
@@ -317,21 +308,24 @@ export const make = Effect.fnUntraced(function*(
       : graph.isUntouched(landing) && (landing.entry === undefined || landing.entry.expiresAt > now())
   }
 
-  const takeOff = (request: Lookup, current: Current, restore: Restore, got: Got | undefined) =>
-    Effect.suspend(() => {
-      if (current?.flight.wouldWaitForItself(flights, request.key, undefined) === true) {
-        return Effect.fail(recursionError(request.key))
-      }
-      const flight = start(request, current?.flight, got)
-      return Effect.map(wait(flight, request, current, restore), (landing) =>
+  const takeOff = (asking: Asking, got: Got | undefined): Effect.Effect<Answer, CacheError.CacheError> => {
+    const { current, request } = asking
+    if (current?.flight.wouldWaitForItself(flights, request.key, undefined) === true) {
+      return Effect.fail(recursionError(request.key))
+    }
+    const flight = start(request, current?.flight, got)
+    return Effect.map(
+      wait(flight, asking),
+      (landing) =>
         answer(
           landing.exit !== undefined ? "miss" : landing.entry === undefined ? "elsewhere" : "hit",
           landing,
           current
-        ))
-    })
+        )
+    )
+  }
 
-  const answer = (how: Answer["how"], landing: Landing, current: Current): Answer => {
+  const answer = (how: Answer["how"], landing: Landing, current: Asking["current"]): Answer => {
     if (current !== undefined && current.tracked) {
       const { entry, exit, problem, tags } = landing
       // A value without an entry has no lifetime that could be taken over: what is made of it is not stored either.
@@ -343,8 +337,9 @@ export const make = Effect.fnUntraced(function*(
   }
 
   // Waits as one who is counted among the waiters already.
-  const wait = (flight: Flight, request: Lookup, current: Current, restore: Restore): Effect.Effect<Landing> => {
-    const landed = waitToLand(flight, current, restore)
+  const wait = (flight: Flight, asking: Asking): Effect.Effect<Landing> => {
+    const landed = waitToLand(flight, asking)
+    const { request, restore } = asking
     if (request.durable !== true) return landed
     return Effect.flatMap(landed, (landing) =>
       flight.final === undefined
@@ -352,7 +347,7 @@ export const make = Effect.fnUntraced(function*(
         : Effect.succeed(flight.final))
   }
 
-  const waitToLand = (flight: Flight, current: Current, restore: Restore): Effect.Effect<Landing> => {
+  const waitToLand = (flight: Flight, { current, restore }: Asking): Effect.Effect<Landing> => {
     if (flight.landing !== undefined) return Effect.succeed(flight.landing)
     const waiting = current?.flight
     waiting?.startWaitingFor(flight)
@@ -530,6 +525,15 @@ export const make = Effect.fnUntraced(function*(
   })
 })
 
+/** One lookup, who asks, and how to wait for it. */
+interface Asking {
+  readonly request: Lookup
+  readonly current: CurrentFlight["Service"] | undefined
+  readonly restore: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+}
+
+type Give = (ending: "stored" | "nothing") => void
+
 // A computation starts on the stack of its caller, and resumes who waits for it on its own. A long chain of keys that ask for
 // one another goes on from a fresh stack now and then, on both ways.
 const maxStacked = 16
@@ -630,6 +634,139 @@ export const layerMemory = (
  * @since 0.1.0
  */
 export const CacheLive: Layer.Layer<ResultCache> = Layer.orDie(layerMemory())
+
+/**
+ * Options of a cache over Redis, wherever it is.
+ *
+ * **Details**
+ *
+ * - `namespace`: what the names of all keys begin with, default `"effect-cached"`. Processes with the same one share a cache.
+ * - `maxStaleness`: the staleness bound, default 5 seconds. Once an invalidation has succeeded, no process serves what it ended
+ *   for longer than this, whatever fails.
+ * - `memory`: bounds of the store in memory that stands in front, as for `Store.layerMemory`; `false` for none.
+ * - `lease`: how long a process that has disappeared keeps the others waiting for what it computes, and how long they wait
+ *   for one that is at work, as for `RedisLease.layer`; `false` for none.
+ * - `maxLifetime`: the longest that Redis keeps an entry, default 7 days.
+ * - `maxLogLength`: how many invalidations the log keeps, default 20 000. A process that starts knows what is stored as far
+ *   back as the log reaches.
+ * - `compressFrom`: the smallest entry in bytes that is compressed, as for `MsgPackCodec.layer`.
+ * - `storeTimeout`, `onEvent`: as for {@link layer}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface RedisCacheOptions extends Options {
+  readonly namespace?: string | undefined
+  readonly maxStaleness?: Duration.Input | undefined
+  readonly memory?: Store.MemoryOptions | false | undefined
+  readonly lease?:
+    | { readonly duration?: Duration.Input | undefined; readonly waitAtMost?: Duration.Input | undefined }
+    | false
+    | undefined
+  readonly maxLifetime?: Duration.Input | undefined
+  readonly maxLogLength?: number | undefined
+  readonly compressFrom?: number | undefined
+}
+
+/**
+ * Options of {@link layerRedis}: where Redis is, and the rest.
+ *
+ * **Details**
+ *
+ * - `url`: as for `RedisClient.layer`. Or:
+ * - `client`: a client of ioredis 6 that the program has already, a `Redis` or a `Cluster`. It is used as it is, and never closed.
+ * - `commandTimeout`: the longest that Redis may delay anything, default 1 second.
+ * - `required`: whether to fail when Redis cannot be reached at first, default `false`: then results are computed until it can.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface RedisOptions extends RedisCacheOptions {
+  readonly url?: string | Redacted.Redacted | undefined
+  readonly client?: Driver | undefined
+  readonly commandTimeout?: Duration.Input | undefined
+  readonly required?: boolean | undefined
+}
+
+/**
+ * The cache over Redis, for many processes: memory in front, Redis behind, and an invalidation log and leases that all
+ * processes share. No route changes.
+ *
+ * **Details**
+ *
+ * It needs the package `ioredis`, which nothing else here loads. Fails with a `CacheError` of reason `DefinitionError` for a URL
+ * or an option that cannot be used, or where `ioredis` is not installed, and of reason `ServerError` if Redis is `required`
+ * and cannot be reached.
+ *
+ * **Example** (Two processes, one cache)
+ *
+ * ```ts import.meta.vitest
+ * import { Effect, Layer, Schema } from "effect"
+ * import { Cached, invalidate, ResultCache } from "effect-cached"
+ *
+ * const Redis = ResultCache.layerRedis({ url: process.env.REDIS_URL, namespace: "docs:two" })
+ *
+ * let population = 100
+ * const city = Cached.make("city", { success: Schema.Number, deps: () => ["city"] }, () => Effect.sync(() => population))
+ *
+ * const program = Effect.gen(function*() {
+ *   // Each would be a process of its own.
+ *   const here = yield* Layer.build(Layer.fresh(Redis))
+ *   const there = yield* Layer.build(Layer.fresh(Redis))
+ *   const cityHere = yield* Effect.provide(city, here)
+ *   const cityThere = yield* Effect.provide(city, there)
+ *   const before = [yield* cityHere(), yield* cityThere()]
+ *   population = 200
+ *   yield* Effect.provide(invalidate("city"), there)
+ *   return [before, yield* cityThere()]
+ * })
+ *
+ * await Effect.runPromise(Effect.scoped(program)) // => [[100, 100], 200]
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerRedis = (options: RedisOptions): Layer.Layer<ResultCache, CacheError.CacheError> =>
+  Layer.unwrap(Effect.map(
+    // Only now, so that who does not use Redis needs no driver for it.
+    Effect.tryPromise({
+      try: () => import("./RedisCache.ts"),
+      catch: (cause) =>
+        definitionError("ResultCache.layerRedis", `it needs ioredis 6: npm install ioredis (${describe(cause)})`)
+    }),
+    ({ layerClient }) => layerClient(options)
+  ))
+
+/**
+ * As {@link layerRedis}, with options from `Config`.
+ *
+ * **Example** (The URL from the environment)
+ *
+ * ```ts import.meta.vitest
+ * import { Config, Effect, Schema } from "effect"
+ * import { Cached, ResultCache } from "effect-cached"
+ *
+ * const Redis = ResultCache.layerRedisConfig({
+ *   url: Config.Redacted("REDIS_URL"),
+ *   namespace: Config.succeed("docs:config")
+ * })
+ *
+ * const program = Effect.gen(function*() {
+ *   const answer = yield* Cached.make("answer", { success: Schema.Number }, () => Effect.succeed(42))
+ *   return yield* answer()
+ * }).pipe(Effect.provide(Redis))
+ *
+ * await Effect.runPromise(program) // => 42
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerRedisConfig = (
+  options: Config.Wrap<RedisOptions>
+): Layer.Layer<ResultCache, CacheError.CacheError | Config.ConfigError> =>
+  Layer.unwrap(Effect.map(Config.unwrap(options), layerRedis))
 
 /**
  * Ends every entry that carries one of the tags or anything below it.

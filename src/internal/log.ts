@@ -70,6 +70,8 @@ interface Queued {
   readonly turn: number
   readonly release: () => void
   taken: boolean
+  /** What stands for it in the queue by now. */
+  heir: Queued | undefined
 }
 
 /**
@@ -90,14 +92,20 @@ export const makeForget = (log: Log, graph: Graph, scope: Scope.Scope, tell: Tel
   const enqueue = (tags: ReadonlyArray<string>, turn: number, release: () => void): Queued => {
     const name = tags.join("\n")
     const before = queue.get(name)
-    const queued = { tags, turn, release, taken: false }
+    const queued: Queued = { tags, turn, release, taken: false, heir: undefined }
     queue.set(name, queued)
-    before?.release()
+    if (before !== undefined) inherit(before, queued)
     if (queue.size <= maxQueued) return queued
-    const everything = graph.hold([])
-    for (const each of queue.values()) each.release()
+    const replaced = Array.from(queue.values())
     queue.clear()
-    return enqueue([], turn, everything.release)
+    const everything = enqueue([], turn, graph.hold([]).release)
+    for (const each of replaced) inherit(each, everything)
+    return everything
+  }
+
+  const inherit = (before: Queued, heir: Queued) => {
+    before.release()
+    before.heir = heir
   }
 
   // The graph has been told by the log. A record that was on its way to the log before an invalidation was asked for may stand
@@ -137,7 +145,12 @@ export const makeForget = (log: Log, graph: Graph, scope: Scope.Scope, tell: Tel
 
   // Who was put into the queue just after its last record was taken, and before that was said, asks once more.
   const delivered = (queued: Queued): Effect.Effect<void, CacheError.CacheError> =>
-    Effect.flatMap(deliver, () => queued.taken ? Effect.void : delivered(queued))
+    Effect.flatMap(deliver, () => isTaken(queued) ? Effect.void : delivered(queued))
+
+  const isTaken = (queued: Queued): boolean => {
+    for (let each: Queued | undefined = queued; each !== undefined; each = each.heir) if (each.taken) return true
+    return false
+  }
 
   // One delivery at a time, for all who wait for one.
   const deliver: Effect.Effect<void, CacheError.CacheError> = Effect.suspend(() => {

@@ -40,7 +40,6 @@ export const makeShelf = (
   store: Store,
   guarded: Guarded,
   { catchUp, isAhead, mayServe, whyNot }: Judge,
-  storeTimeout: number,
   tell: (event: CacheEvent.CacheEvent) => void
 ) => {
   const discarded = new WeakSet<CacheEntry.CacheEntry>()
@@ -113,7 +112,7 @@ export const makeShelf = (
   }
 
   const put = (entry: CacheEntry.CacheEntry, durable: boolean) =>
-    guarded(entry.key, "set", () => store.set(entry), durable ? Math.max(storeTimeout, durableTimeout) : storeTimeout)
+    guarded(entry.key, "set", () => store.set(entry), durable)
 
   const discard = (entry: CacheEntry.CacheEntry, error: CacheError.CacheError): Effect.Effect<void> =>
     Effect.suspend(() => {
@@ -137,9 +136,6 @@ export const makeShelf = (
     discard
   }
 }
-
-// In milliseconds.
-const durableTimeout = 60_000
 
 const ofAnotherLog = ({ key, position }: CacheEntry.CacheEntry) =>
   codecError(
