@@ -485,8 +485,8 @@ export const make = Effect.fnUntraced(function*(
     if (flight.problem !== undefined) return reject("tag", flight.problem)
     // By identity, because a computation that was started after this one may have the same position.
     if (flights.get(request.key) !== flight) return reject("superseded", undefined)
-    if (!graph.isValid(entry)) return reject("invalidated", undefined)
     if (!log.isCurrent()) return reject("silent-log", undefined)
+    if (!graph.isValid(entry)) return reject("invalidated", undefined)
     if (expiresAt <= createdAt) return reject("no-lifetime", undefined)
     const set = shelf.put(entry, request.durable === true)
     // A store outside this process is told first and not waited for. The flight stays until it has answered, for those who come.
