@@ -4,6 +4,8 @@ export default defineConfig({
   resolve: { tsconfigPaths: true },
   test: {
     include: ["test/**/*.test.ts"],
+    // The Redis that examples of the documentation use; and tests find `redis-server` installed.
+    globalSetup: "test/redis/globalSetup.ts",
     passWithNoTests: false,
     // A test that fails once is a bug: find the interleaving, do not try again.
     retry: 0,
