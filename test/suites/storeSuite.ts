@@ -1,8 +1,8 @@
 /**
- * What every store must do. Each test has a store of its own.
+ * What stores must do. Each test has a store of its own.
  */
-import { assert, describe, it } from "@effect/vitest"
-import { Effect, type Layer, Option, Scope, Stream } from "effect"
+import { assert, describe, it, type Vitest } from "@effect/vitest"
+import { Clock, Effect, type Layer, Option, Scope, Stream } from "effect"
 import { CacheEntry, Store } from "effect-cached"
 import { TestClock } from "effect/testing"
 import { noise } from "./codecSuite.ts"
@@ -14,33 +14,42 @@ const found = (store: Store.Store["Service"], key: string) =>
 const keys = (store: Store.Store["Service"]) =>
   Effect.map(Stream.runCollect(store.entries), (entries) => entries.map((entry) => entry.key).toSorted())
 
+/** All tests, for a store that is bounded and lives by the clock of the tests. */
 export const storeSuite = <E>(
   name: string,
   layer: (options?: Store.MemoryOptions) => Layer.Layer<Store.Store, E>
 ) =>
   describe(`Store (${name})`, () => {
+    anyStoreSuite(it, layer())
+    boundedStoreSuite(layer)
+  })
+
+/** What every store must do, wherever it keeps its entries and whatever clock it lives by. */
+export const anyStoreSuite = <E, R>(it: Vitest.MethodsNonLive<R>, layer: Layer.Layer<Store.Store, E, R>) =>
+  describe("any store", () => {
     it.effect("has nothing at first", () =>
       Effect.gen(function*() {
         const store = yield* Store.Store
         assert.isUndefined(store.peek("a"))
         assert.isUndefined(yield* store.get("a"))
         assert.deepStrictEqual(yield* keys(store), [])
-      }).pipe(Effect.provide(layer())))
+      }).pipe(Effect.provide(layer)))
 
     it.effect("gives back what was set, whole", () =>
       Effect.gen(function*() {
         const store = yield* Store.Store
+        const now = yield* Clock.currentTimeMillis
         const entry = makeEntry("f\t{\"a\":\"ü\"}", {
           head: { status: 404, headers: { "content-type": "text/plain" } },
           tags: ["a", "b:c"],
           position: Number.MAX_SAFE_INTEGER,
-          createdAt: 5,
-          expiresAt: 100_000
+          createdAt: now + 5,
+          expiresAt: now + 100_000
         })
         assert.strictEqual(yield* store.set(entry), "stored")
         assert.deepStrictEqual(yield* found(store, entry.key), storedPart(entry))
         assert.isUndefined(yield* store.get("f"))
-      }).pipe(Effect.provide(layer())))
+      }).pipe(Effect.provide(layer)))
 
     it.effect("shows through peek nothing that get does not find, and all of it unless it is remote", () =>
       Effect.gen(function*() {
@@ -49,7 +58,7 @@ export const storeSuite = <E>(
         const peeked = store.peek("a")
         if (!store.remote) assert.isDefined(peeked)
         if (peeked !== undefined) assert.deepStrictEqual(storedPart(peeked), yield* found(store, "a"))
-      }).pipe(Effect.provide(layer())))
+      }).pipe(Effect.provide(layer)))
 
     it.effect.each(
       [
@@ -65,7 +74,7 @@ export const storeSuite = <E>(
         const entry = makeEntry("a", { body })
         yield* store.set(entry)
         assert.deepStrictEqual(yield* found(store, "a"), storedPart(entry))
-      }).pipe(Effect.provide(layer())))
+      }).pipe(Effect.provide(layer)))
 
     it.effect("replaces an entry by one of the same or a later position", () =>
       Effect.gen(function*() {
@@ -74,7 +83,7 @@ export const storeSuite = <E>(
           assert.strictEqual(yield* store.set(makeEntry("k", { position, body })), "stored")
           assert.deepStrictEqual(yield* found(store, "k"), storedPart(makeEntry("k", { position, body })))
         }
-      }).pipe(Effect.provide(layer())))
+      }).pipe(Effect.provide(layer)))
 
     it.effect("keeps an entry when one of an older computation comes late (scenario 48)", () =>
       Effect.gen(function*() {
@@ -83,7 +92,7 @@ export const storeSuite = <E>(
         yield* store.set(newer)
         assert.strictEqual(yield* store.set(makeEntry("k", { position: 10, body: "old" })), "superseded")
         assert.deepStrictEqual(yield* found(store, "k"), storedPart(newer))
-      }).pipe(Effect.provide(layer())))
+      }).pipe(Effect.provide(layer)))
 
     it.effect("forgets what is removed, whatever its position was", () =>
       Effect.gen(function*() {
@@ -97,7 +106,7 @@ export const storeSuite = <E>(
         assert.isUndefined(store.peek("a"))
         assert.deepStrictEqual(yield* keys(store), ["b"])
         assert.strictEqual(yield* store.set(makeEntry("a", { position: 10 })), "stored")
-      }).pipe(Effect.provide(layer())))
+      }).pipe(Effect.provide(layer)))
 
     it.effect("clears everything, again and again", () =>
       Effect.gen(function*() {
@@ -110,8 +119,54 @@ export const storeSuite = <E>(
         assert.isUndefined(yield* store.get("a"))
         assert.isUndefined(store.peek("b"))
         assert.strictEqual(yield* store.set(makeEntry("a", { position: 10 })), "stored")
-      }).pipe(Effect.provide(layer())))
+      }).pipe(Effect.provide(layer)))
 
+    it.effect("keeps, of two entries of one position, that which was created later, if one function wrote both", () =>
+      Effect.gen(function*() {
+        const store = yield* Store.Store
+        const createdAt = yield* Clock.currentTimeMillis
+        const present = makeEntry("k", { createdAt, body: "new" })
+        yield* store.set(present)
+        assert.strictEqual(yield* store.set(makeEntry("k", { createdAt: createdAt - 1000, body: "old" })), "superseded")
+        assert.deepStrictEqual(yield* found(store, "k"), storedPart(present))
+        for (
+          const entry of [
+            makeEntry("k", { createdAt, body: "as new" }),
+            makeEntry("k", { createdAt: createdAt - 1000, body: "of another version", fingerprint: "f" })
+          ]
+        ) {
+          assert.strictEqual(yield* store.set(entry), "stored")
+          assert.deepStrictEqual(yield* found(store, "k"), storedPart(entry))
+        }
+      }).pipe(Effect.provide(layer)))
+
+    it.effect("keeps the newest of many that are stored at the same time (scenario 48)", () =>
+      Effect.gen(function*() {
+        const store = yield* Store.Store
+        const positions = Array.from({ length: 100 }, (_, n) => (n * 37) % 100 + 1)
+        yield* Effect.forEach(
+          positions,
+          (position) => store.set(makeEntry("k", { position, body: `${position}` })),
+          { concurrency: "unbounded" }
+        )
+        assert.deepStrictEqual(yield* found(store, "k"), storedPart(makeEntry("k", { position: 100, body: "100" })))
+      }).pipe(Effect.provide(layer)))
+
+    it.effect("keeps apart keys that look alike, long keys among them", () =>
+      Effect.gen(function*() {
+        const store = yield* Store.Store
+        const long = "x".repeat(10_000)
+        const alike = ["a", "A", "a ", "a*", "a?", "[a]", "{a}", "%7ba}", "a:b", "a\0b", "ä", "#a", long, `${long}x`]
+        for (const key of alike) yield* store.set(makeEntry(key))
+        for (const key of alike) assert.deepStrictEqual(yield* found(store, key), storedPart(makeEntry(key)))
+        assert.deepStrictEqual(yield* keys(store), alike.toSorted())
+        yield* store.remove("a*")
+        assert.strictEqual((yield* keys(store)).length, alike.length - 1)
+      }).pipe(Effect.provide(layer)))
+  })
+
+const boundedStoreSuite = <E>(layer: (options?: Store.MemoryOptions) => Layer.Layer<Store.Store, E>) =>
+  describe("a bounded store", () => {
     it.effect("lists all entries but the expired ones (scenario 42)", () =>
       Effect.gen(function*() {
         const store = yield* Store.Store

@@ -1,0 +1,256 @@
+/**
+ * A store on a Redis server, shared by many processes.
+ *
+ * @since 0.1.0
+ */
+import * as Clock from "effect/Clock"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import * as CacheEntry from "./CacheEntry.ts"
+import type * as CacheError from "./CacheError.ts"
+import { Codec, formatVersion } from "./Codec.ts"
+import { codecError, definitionError, storeError } from "./internal/errors.ts"
+import { defaultNamespace, names as makeNames } from "./internal/redis/names.ts"
+import { headerBytes, makeHeader, setEntry, valueProblem } from "./internal/redis/storedEntry.ts"
+import { millis } from "./internal/settings.ts"
+import { RedisClient } from "./RedisClient.ts"
+import { Store } from "./Store.ts"
+
+/**
+ * Options of a store on Redis.
+ *
+ * **Details**
+ *
+ * - `namespace`: what all its keys start with, default `"effect-cached"`. Caches of one namespace share their entries; those
+ *   of others never meet, whatever the names are.
+ * - `maxLifetime`: the longest that Redis keeps an entry that nobody stores again, default 7 days. Entries that live longer,
+ *   or without an end, are computed again after it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  readonly namespace?: string | undefined
+  readonly maxLifetime?: Duration.Input | undefined
+}
+
+/**
+ * Makes a store that keeps entries on a Redis server.
+ *
+ * **Details**
+ *
+ * `get` and `set` are one command each. Entries are the bytes of the `Codec`, and Redis itself removes them when their time
+ * is over. Their times are kept by the clock of the server and given back by that of this process, so that the clocks of
+ * the processes need not agree.
+ *
+ * Failures are `CacheError`s of reason `StoreError` with the `ServerError` as their cause, and of reason `CodecError` for a
+ * value that is no entry, which the next `set` replaces. Fails with reason `DefinitionError` for an empty namespace, or a
+ * lifetime that is not a duration of at least a millisecond with an end.
+ *
+ * **Gotchas**
+ *
+ * `onRemoval` is never called: Redis does not tell what it removes. `entries` may list an entry twice while Redis resizes its
+ * tables, and passes over what is no entry.
+ *
+ * **Example** (Two processes, one store)
+ *
+ * ```ts import.meta.vitest
+ * import { Config, Effect, Layer } from "effect"
+ * import { CacheEntry, Store } from "effect-cached"
+ * import * as MsgPackCodec from "effect-cached/MsgPackCodec"
+ * import * as RedisClient from "effect-cached/RedisClient"
+ * import * as RedisStore from "effect-cached/RedisStore"
+ *
+ * const layer = Layer.effect(Store.Store)(RedisStore.make({ namespace: "example of make" })).pipe(
+ *   Layer.provide([RedisClient.layerConfig({ url: Config.Redacted("REDIS_URL") }), MsgPackCodec.layer()])
+ * )
+ * const entry = new CacheEntry.CacheEntry({
+ *   key: "greeting",
+ *   fingerprint: "f",
+ *   body: "\"hello\"",
+ *   head: undefined,
+ *   tags: [],
+ *   position: 1,
+ *   createdAt: Date.now(),
+ *   expiresAt: Date.now() + 60_000
+ * })
+ *
+ * const writing = Effect.flatMap(Store.Store, (store) => store.set(entry)).pipe(Effect.provide(layer))
+ * const reading = Effect.flatMap(Store.Store, (store) => store.get("greeting")).pipe(Effect.provide(layer))
+ *
+ * await Effect.runPromise(writing) // => "stored"
+ * await Effect.runPromise(Effect.map(reading, (entry) => entry && CacheEntry.text(entry))) // => "\"hello\""
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = Effect.fnUntraced(function*(
+  options?: Options
+): Effect.fn.Return<Store["Service"], CacheError.CacheError, RedisClient | Codec> {
+  const client = yield* RedisClient
+  const codec = yield* Codec
+  const clock = yield* Clock.Clock
+  const names = yield* makeNames("RedisStore.namespace", options?.namespace ?? defaultNamespace, formatVersion)
+  const maxLifetime = yield* checkedLifetime(options?.maxLifetime ?? "7 days")
+
+  const decode = (
+    value: Uint8Array | null,
+    isOurs: (key: string) => boolean
+  ): Effect.Effect<CacheEntry.CacheEntry | undefined, CacheError.CacheError> => {
+    if (value === null) return Effect.undefined
+    const problem = valueProblem(value)
+    return problem === undefined
+      ? Effect.map(
+        codec.decode(value.subarray(headerBytes)),
+        (entry) => isOurs(entry.key) ? shifted(entry, -client.clockOffset()) : undefined
+      )
+      : Effect.fail(codecError(problem, "What stands at the key of an entry is none"))
+  }
+
+  // One page at a time, when it is asked for: what is not read is not scanned.
+  const scan = (
+    operation: CacheError.StoreError["operation"]
+  ): Stream.Stream<Buffer, CacheError.CacheError> =>
+    Stream.mapError(
+      Stream.flatMap(Stream.unwrap(Effect.map(client.masters, Stream.fromIterable)), (master) =>
+        Stream.paginate("0", (cursor: string) =>
+          Effect.map(
+            client.run(() =>
+              master.scanBuffer(cursor, "MATCH", names.entryPattern, "COUNT", pageSize)
+            ),
+            ([next, page]) => [page, next.toString() === "0" ? Option.none() : Option.some(next.toString())]
+          ))),
+      (error) => storeError(operation, error)
+    )
+
+  const listed = Effect.fnUntraced(function*(bytes: Buffer) {
+    const name = bytes.toString()
+    const value = yield* client.run((redis) => redis.getBuffer(name))
+    const entry = yield* decode(value, (key) => names.entry(key) === name)
+    return entry !== undefined && entry.expiresAt > clock.currentTimeMillisUnsafe() ? [entry] : []
+  }, Effect.catchIf(isNoEntry, () => Effect.succeed([])))
+
+  return Store.of({
+    remote: true,
+    peek: () => undefined,
+    get: (key) =>
+      Effect.matchEffect(client.run((redis) => redis.getBuffer(names.entry(key))), {
+        onFailure: (error) => Effect.fail(storeError("get", error)),
+        // Long keys share a name when their digests are equal.
+        onSuccess: (value) => decode(value, (found) => found === key)
+      }),
+    set: (entry) =>
+      Effect.suspend(() => {
+        const shared = shifted(entry, client.clockOffset())
+        return Effect.flatMap(codec.encode(shared), (bytes) => {
+          const value = Buffer.concat([makeHeader(shared), bytes])
+          return Effect.matchEffect(
+            client.run((redis) => {
+              const left = Math.min(Math.ceil(entry.expiresAt - clock.currentTimeMillisUnsafe()), maxLifetime)
+              return setEntry(redis, [names.entry(entry.key)], [value, Math.max(1, left)])
+            }),
+            {
+              onFailure: (error) => Effect.fail(storeError("set", error)),
+              onSuccess: (stored) => Effect.succeed(stored === 1 ? "stored" : "superseded")
+            }
+          )
+        })
+      }),
+    remove: (key) =>
+      Effect.asVoid(Effect.mapError(
+        client.run((redis) => redis.unlink(names.entry(key))),
+        (error) => storeError("remove", error)
+      )),
+    flush: Effect.void,
+    entries: scan("entries").pipe(
+      Stream.mapEffect((name) => Effect.mapError(listed(name), (error) => storeError("entries", error)), {
+        concurrency: valuesAtOnce
+      }),
+      Stream.flattenIterable
+    ),
+    clear: Stream.runForEachArray(scan("clear"), (page) =>
+      Effect.mapError(
+        // One by one, because no two of them need be on one node of a Cluster.
+        client.run((redis) => Promise.all(page.map((name) => redis.unlink(name)))),
+        (error) => storeError("clear", error)
+      )),
+    onRemoval: () => Effect.void
+  })
+})
+
+// What one `SCAN` looks at, which is how long it keeps the server from others.
+const pageSize = 500
+
+// Values may be large: all that are asked for together are in memory together.
+const valuesAtOnce = 32
+
+const isNoEntry = ({ reason }: CacheError.CacheError): boolean =>
+  reason._tag === "CodecError" || (reason._tag === "ServerError" && reason.problem === "foreign")
+
+const checkedLifetime = (input: Duration.Input): Effect.Effect<number, CacheError.CacheError> =>
+  Effect.flatMap(
+    millis("RedisStore.maxLifetime", input),
+    (value) =>
+      value >= 1 && Number.isSafeInteger(Math.floor(value))
+        ? Effect.succeed(Math.floor(value))
+        : Effect.fail(definitionError("RedisStore.maxLifetime", "it must be at least a millisecond, and have an end"))
+  )
+
+// The same entry by a clock that is so many milliseconds ahead.
+const shifted = (entry: CacheEntry.CacheEntry, ahead: number): CacheEntry.CacheEntry =>
+  new CacheEntry.CacheEntry({
+    key: entry.key,
+    fingerprint: entry.fingerprint,
+    body: entry.body,
+    head: entry.head,
+    tags: entry.tags,
+    position: entry.position,
+    createdAt: entry.createdAt + Math.round(ahead),
+    expiresAt: entry.expiresAt + Math.round(ahead)
+  })
+
+/**
+ * A store on a Redis server. Options, details and errors as for {@link make}.
+ *
+ * **Example** (A cache whose results other processes find)
+ *
+ * ```ts import.meta.vitest
+ * import { Config, Effect, Layer, Schema } from "effect"
+ * import { Broadcaster, Cached, DependencyGraph, ResultCache } from "effect-cached"
+ * import * as MsgPackCodec from "effect-cached/MsgPackCodec"
+ * import * as RedisClient from "effect-cached/RedisClient"
+ * import * as RedisStore from "effect-cached/RedisStore"
+ *
+ * const store = RedisStore.layer({ namespace: "example of layer", maxLifetime: "1 day" }).pipe(
+ *   Layer.provide([RedisClient.layerConfig({ url: Config.Redacted("REDIS_URL") }), MsgPackCodec.layer()])
+ * )
+ * const cache = ResultCache.layer().pipe(
+ *   Layer.provide([store, DependencyGraph.layer(), Broadcaster.layerLocal])
+ * )
+ *
+ * const program = Effect.gen(function*() {
+ *   let computed = 0
+ *   const squares = yield* Cached.make(
+ *     "squares",
+ *     { input: { upTo: Schema.Number }, success: Schema.Array(Schema.Number) },
+ *     ({ upTo }) => Effect.sync(() => {
+ *       computed++
+ *       return Array.from({ length: upTo }, (_, n) => n * n)
+ *     })
+ *   )
+ *   yield* squares({ upTo: 3 })
+ *   return [yield* squares({ upTo: 3 }), computed]
+ * }).pipe(Effect.provide(cache))
+ *
+ * await Effect.runPromise(program) // => [[0, 1, 4], 1]
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (options?: Options): Layer.Layer<Store, CacheError.CacheError, RedisClient | Codec> =>
+  Layer.effect(Store)(make(options))
