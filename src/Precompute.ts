@@ -31,8 +31,8 @@ import * as SchemaDomain from "./SchemaDomain.ts"
  * **Details**
  *
  * - `total`: the size of the domain.
- * - `computed`: computed and stored now, by this run or by someone whom it waited for.
- * - `present`: stored already.
+ * - `computed`: computed and stored now, by this run or by someone in this process whom it waited for.
+ * - `present`: stored already, or meanwhile by another process.
  * - `failed`: without a stored result.
  * - `excluded`: left out by a `filter`.
  * - `different`: those of the present ones that were computed again with another result.
@@ -322,6 +322,9 @@ export interface Options {
  * the same lookup as a live call: what is stored already is not computed, and who asks meanwhile waits for the same
  * computation. An element is emitted for each input, and one at the end, with the summary. An input that fails does not end
  * the run, unless `failFast` says so.
+ *
+ * Processes that share a store and its leases share the work of runs at the same time: what another process is computing is
+ * put aside, and asked for again later. So each result is computed once in all, and each run tells of all inputs.
  *
  * Ending the stream early ends the run. What is stored stays, and the next run goes on from there. No more than 256
  * elements wait to be read; then no further input is started.

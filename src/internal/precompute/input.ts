@@ -44,8 +44,10 @@ export interface Target {
   ) => Lookup
 }
 
-/** What became of an input. */
-export type Outcome =
+/** What became of an input: it was handled, or another process computes it and nobody waited for that. */
+export type Outcome = Handled | { readonly _tag: "Elsewhere" }
+
+export type Handled =
   | { readonly _tag: "Computed"; readonly because: CacheEvent.Because }
   | { readonly _tag: "Present"; readonly difference: Difference | undefined }
   | {
@@ -64,25 +66,28 @@ export interface Difference {
 interface Settings {
   readonly retry: Schedule.Schedule<unknown> | undefined
   readonly verify: number
+  /** Nothing is computed again that would start then or later. */
+  readonly deadline: number
+  /** Whether to wait for what another process computes. */
+  readonly patient: boolean
 }
 
-/**
- * Handles one input; `passed` is told its key. Nothing is computed again that would start at or after `deadline`.
- */
+/** Handles one input; `passed` is told its key. */
 export const handleInput = (
   target: Target,
   input: unknown,
-  { retry, verify }: Settings,
-  deadline: number,
+  { deadline, patient, retry, verify }: Settings,
   passed: (key: string) => void
 ): Effect.Effect<Outcome, never, any> => {
   const handle = (again: boolean) => {
-    const attempt = Effect.catchCause(
-      Effect.flatMap(lookupOf(target, input, passed), (lookup) => ask(target, lookup, again, true)),
-      // What is released stays so.
-      (cause) => Effect.succeed(failed(cause, !target.claim.released))
-    )
-    return retry === undefined ? attempt : repeated(attempt, retry, deadline)
+    const attempt = (patient: boolean) =>
+      Effect.catchCause(
+        Effect.flatMap(lookupOf(target, input, passed), (lookup) => ask(target, { ...lookup, patient }, again, true)),
+        // What is released stays so.
+        (cause) => Effect.succeed(failed(cause, !target.claim.released))
+      )
+    // What failed once is not put off: how often it is tried again is counted here.
+    return retry === undefined ? attempt(patient) : repeated(attempt(patient), attempt(true), retry, deadline)
   }
   return verify === 0 ? handle(false) : Effect.flatMap(Random.next, (chance) => handle(chance < verify))
 }
@@ -110,7 +115,8 @@ const ask = (
   verify: boolean,
   mayRepeat: boolean
 ): Effect.Effect<Outcome, unknown> =>
-  Effect.flatMap(target.cache.lookup(lookup), ({ because, entry, error, exit, rejected, stored }) => {
+  Effect.flatMap(target.cache.lookup(lookup), ({ because, entry, error, exit, how, rejected, stored }) => {
+    if (how === "elsewhere") return elsewhere
     if (exit === undefined && !stored) {
       return Effect.succeed(failed(Cause.fail(error ?? notStoredError(target.fn.name, rejected)), true))
     }
@@ -120,11 +126,13 @@ const ask = (
     const overtaken = rejected === "invalidated" || rejected === "superseded"
     if (overtaken && mayRepeat) return ask(target, lookup, verify, false)
     // A value that cannot be stored is not made storable by computing it once more.
-    const passing = rejected === undefined || overtaken
+    const passing = rejected === undefined || rejected === "silent-log" || overtaken
     return Effect.succeed(failed(Cause.fail(error ?? notStoredError(target.fn.name, rejected)), passing))
   })
 
 const failed = (cause: Cause.Cause<unknown>, passing: boolean): Outcome => ({ _tag: "Failed", cause, passing })
+
+const elsewhere = Effect.succeed<Outcome>({ _tag: "Elsewhere" })
 
 const present = Effect.succeed<Outcome>({ _tag: "Present", difference: undefined })
 
@@ -156,11 +164,12 @@ const isSameJson = (one: string, other: string): boolean => {
 }
 
 const repeated = Effect.fnUntraced(function*(
-  attempt: Effect.Effect<Outcome, never, any>,
+  first: Effect.Effect<Outcome, never, any>,
+  again: Effect.Effect<Outcome, never, any>,
   schedule: Schedule.Schedule<unknown>,
   deadline: number
 ) {
-  let outcome = yield* attempt
+  let outcome = yield* first
   if (outcome._tag !== "Failed") return outcome
   const step = yield* Schedule.toStep(schedule)
   while (outcome._tag === "Failed" && outcome.passing) {
@@ -171,7 +180,7 @@ const repeated = Effect.fnUntraced(function*(
     })
     if (delay === undefined || now + delay >= deadline) return outcome
     yield* Effect.sleep(delay)
-    outcome = yield* attempt
+    outcome = yield* again
   }
   return outcome
 })

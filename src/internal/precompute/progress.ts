@@ -10,9 +10,9 @@ import type * as CacheEvent from "../../CacheEvent.ts"
 export interface Counts {
   /** The size of the domain. */
   readonly total: number
-  /** Computed and stored now, by this run or by someone whom it waited for. */
+  /** Computed and stored now, by this run or by someone in this process whom it waited for. */
   readonly computed: number
-  /** Stored already. */
+  /** Stored already, or meanwhile by another process. */
   readonly present: number
   /** Without a stored result. */
   readonly failed: number

@@ -1,7 +1,7 @@
 /**
  * What a run has to tell: counted and emitted in one synchronous step, so that no interruption comes between.
  */
-import type { Outcome, Target } from "./input.ts"
+import type { Handled, Target } from "./input.ts"
 import type { Keys } from "./outside.ts"
 import {
   Computed,
@@ -69,7 +69,7 @@ export const makeReport = (
   return {
     parts,
     excluded: (part: Part): void => void count(part, "excluded"),
-    handled: (part: Part, input: unknown, outcome: Outcome): void => {
+    handled: (part: Part, input: unknown, outcome: Handled): void => {
       const name = part.task.fn.name
       switch (outcome._tag) {
         case "Computed":

@@ -1,6 +1,9 @@
 /**
  * Running through the domains: so many inputs at a time, one element of progress for each.
  *
+ * Processes that are started together come to the same inputs in the same order. What another process is computing is put
+ * aside, and asked for again when there is nothing else to do: so each of them goes on to what nobody computes yet.
+ *
  * Invariant: what is counted is emitted, and what is emitted reaches whoever goes on reading. The queue has no bound; the
  * bound is where the next input is taken, and so is every stop.
  */
@@ -81,17 +84,18 @@ const conduct = Effect.fnUntraced(function*(
 
   // One for all workers: no input is taken twice, and none is left out.
   const inputs = inputsOf(parts)
+  const aside: Array<Taken> = []
   const take = (): Taken | undefined => {
     if (stopped !== undefined) return undefined
-    const next = inputs.next()
-    if (next.done === true) return undefined
+    const next = (aside.length < maxAside ? inputs.next().value : undefined) ?? aside.shift()
+    if (next === undefined) return undefined
     const at = now()
     if (at >= deadline) {
       stopped = "time"
       return undefined
     }
-    next.value.part.tally.start(at)
-    return next.value
+    next.part.tally.start(at)
+    return next
   }
 
   const worker = Effect.gen(function*() {
@@ -99,14 +103,14 @@ const conduct = Effect.fnUntraced(function*(
       yield* untilRoom
       const next = take()
       if (next === undefined) return
-      const { input, part } = next
+      const { input, part, patient } = next
       const { filter, fn } = part.task
       let keyed = false
       const passed = (key: string) => {
         keyed = true
         part.unseen?.delete(key)
       }
-      if (filter !== undefined && !(yield* accepted(part.task, filter, input))) {
+      if (filter !== undefined && !patient && !(yield* accepted(part.task, filter, input))) {
         if (part.unseen !== undefined) {
           yield* Effect.ignore(Effect.map(fn.keyed(input), ({ key }) => passed(key)))
           if (!keyed) part.keyless = true
@@ -114,8 +118,12 @@ const conduct = Effect.fnUntraced(function*(
         report.excluded(part)
         continue
       }
-      const outcome = yield* handleInput(part.task, input, settings, deadline, passed)
+      const outcome = yield* handleInput(part.task, input, { ...settings, deadline, patient }, passed)
       if (!keyed) part.keyless = true
+      if (outcome._tag === "Elsewhere") {
+        aside.push({ input, part, patient: true })
+        continue
+      }
       report.handled(part, input, outcome)
       if (failFast && outcome._tag === "Failed") {
         stopped = "failure"
@@ -167,11 +175,16 @@ const accepted = ({ fn }: Task, filter: (input: any) => boolean, input: unknown)
 interface Taken {
   readonly part: Part
   readonly input: unknown
+  /** Whether it was put aside, because another process was computing it: the second time, the run waits for that. */
+  readonly patient: boolean
 }
+
+// So many inputs are put aside for others to compute.
+const maxAside = 1024
 
 const inputsOf = function*(parts: ReadonlyArray<Part>): Generator<Taken, void> {
   for (const part of parts) {
-    for (const input of part.task.domain) yield { part, input }
+    for (const input of part.task.domain) yield { part, input, patient: false }
     part.exhausted = true
   }
 }
