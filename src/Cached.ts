@@ -335,7 +335,7 @@ const assemble = <RV>({ cache, claim, fn, request, varyBy }: Internals<RV>): Cac
     Effect.withFiber((fiber) => {
       const key = varyBy === undefined && !strong && !claim.released ? input.ofPlain(value ?? noInput) : undefined
       if (key !== undefined) {
-        const entry = cache.peek(key, fingerprint)
+        const entry = cache.peek(key, fingerprint, fiber)
         if (entry !== undefined && entry.value !== undefined) {
           cache.took(entry, fiber)
           return entry.value

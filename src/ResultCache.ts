@@ -27,7 +27,7 @@ import { makeClaims } from "./internal/claims.ts"
 import { awaitTurn } from "./internal/elsewhere.ts"
 import { definitionError, describe, recursionError, tagError } from "./internal/errors.ts"
 import { makeEventBus } from "./internal/eventBus.ts"
-import { airborne, CurrentFlight, Flight, type Landing, landings, takenOff } from "./internal/flight.ts"
+import { airborne, CurrentFlight, doubting, Flight, type Landing, landings, takenOff } from "./internal/flight.ts"
 import { makeGuard, traced } from "./internal/guard.ts"
 import { isUnsaved, landed, settled } from "./internal/landing.ts"
 import { follow, makeForget } from "./internal/log.ts"
@@ -107,8 +107,12 @@ export class ResultCache extends Context.Service<ResultCache, {
   /** How often each event has happened since the cache was made. */
   readonly counts: Effect.Effect<Readonly<CacheMetrics.Counts>>
 
-  /** The entry of a key if this process holds it and may serve it now. Synchronous; counts nothing. */
-  readonly peek: (key: string, fingerprint: string) => CacheEntry.CacheEntry | undefined
+  /** The entry of a key if this process holds it and may serve it to this fiber now. Synchronous; counts nothing. */
+  readonly peek: (
+    key: string,
+    fingerprint: string,
+    fiber?: Fiber.Fiber<unknown, unknown>
+  ) => CacheEntry.CacheEntry | undefined
   /** Counts a hit on an entry that was peeked, and adds it to what the computation of this fiber has read. */
   readonly took: (entry: CacheEntry.CacheEntry, fiber: Fiber.Fiber<unknown, unknown>) => void
   /**
@@ -205,8 +209,14 @@ export const make = Effect.fnUntraced(function*(
   const guarded = yield* makeGuard(store.remote, storeTimeout, tell)
   const flights = new Map<string, Flight>()
 
-  const peek = (key: string, fingerprint: string): CacheEntry.CacheEntry | undefined => {
-    const entry = store.peek(key)
+  const peek = (
+    key: string,
+    fingerprint: string,
+    fiber?: Fiber.Fiber<unknown, unknown>
+  ): CacheEntry.CacheEntry | undefined => {
+    const doubts = fiber !== undefined && doubting.count > 0 &&
+      Context.getOrUndefined(fiber.context, CurrentFlight)?.flight.doubts === true
+    const entry = doubts ? undefined : store.peek(key)
     return entry !== undefined && mayServe(entry, fingerprint) ? entry : undefined
   }
 
@@ -228,7 +238,9 @@ export const make = Effect.fnUntraced(function*(
   const took = (entry: CacheEntry.CacheEntry, fiber: Fiber.Fiber<unknown, unknown>): void => {
     if (airborne.count > 0) {
       const current = Context.getOrUndefined(fiber.context, CurrentFlight)
-      if (current !== undefined && current.tracked) current.flight.addRead(entry.tags, entry.expiresAt, undefined)
+      if (current !== undefined && current.tracked) {
+        current.flight.addRead(entry.tags, entry.expiresAt, undefined, undefined)
+      }
     }
     tellHit(entry.key)
   }
@@ -239,6 +251,7 @@ export const make = Effect.fnUntraced(function*(
       Effect.withFiber((fiber) => {
         const asking: Asking = { request, restore, current: Context.getOrUndefined(fiber.context, CurrentFlight) }
         if (request.fresh === true) return takeOff(asking, undefined)
+        if (asking.current?.flight.doubts === true) return takeOff(inDoubt(asking), undefined)
         return request.strong === true ? strongly(asking) : attempt(asking, true, undefined)
       })
     )
@@ -252,15 +265,20 @@ export const make = Effect.fnUntraced(function*(
     const { fingerprint, key } = asking.request
     const arrival = takenOff.count
     const isNear = !store.remote || flights.has(key) || peek(key, fingerprint) !== undefined
-    const asked = Effect.all([Effect.exit(log.catchUp), isNear ? Effect.undefined : shelf.get(key)], {
-      concurrency: "unbounded"
+    const asked = Effect.gen(function*() {
+      const getting = isNear ? undefined : yield* Effect.forkChild(shelf.get(key), { startImmediately: true })
+      const heard = yield* Effect.exit(log.catchUp)
+      if (getting === undefined) return { heard, got: undefined }
+      if (Exit.isSuccess(heard)) return { heard, got: yield* Fiber.join(getting) }
+      yield* Fiber.interrupt(getting)
+      return { heard, got: undefined }
     })
-    return Effect.flatMap(asking.restore(asked), ([heard, got]) => {
+    return Effect.flatMap(asking.restore(asked), ({ got, heard }) => {
       if (Exit.isSuccess(heard)) return attempt(asking, true, got)
       const flight = flights.get(key)
-      return flight !== undefined && flight.number > arrival
+      return flight !== undefined && flight.doubts && flight.number > arrival
         ? join(flight, asking, false)
-        : takeOff({ ...asking, request: { ...asking.request, fresh: true } }, undefined)
+        : takeOff(inDoubt(asking), undefined)
     })
   }
 
@@ -301,19 +319,22 @@ export const make = Effect.fnUntraced(function*(
   // A flight that has landed may still be storing what it has. While the log is silent, nobody can tell what has become of
   // the data that a flight has read: it may be joined for as long as what is stored would be served.
   const mayJoin = (flight: Flight): boolean => {
-    const { landing, started } = flight
-    if (!log.isCurrent() && (started === undefined || elapsedSince(clock, started) > log.maxStaleness)) return false
+    if (!log.isCurrent() && !isRecent(flight.oldest)) return false
+    const { landing } = flight
     return landing === undefined
       ? graph.isUntouched(flight)
       : graph.isUntouched(landing) && (landing.entry === undefined || landing.entry.expiresAt > now())
   }
+
+  const isRecent = (started: Moment | undefined): boolean =>
+    started !== undefined && elapsedSince(clock, started) <= log.maxStaleness
 
   const takeOff = (asking: Asking, got: Got | undefined): Effect.Effect<Answer, CacheError.CacheError> => {
     const { current, request } = asking
     if (current?.flight.wouldWaitForItself(flights, request.key, undefined) === true) {
       return Effect.fail(recursionError(request.key))
     }
-    const flight = start(request, current?.flight, got)
+    const flight = start(asking, got)
     return Effect.map(
       wait(flight, asking),
       (landing) =>
@@ -323,17 +344,6 @@ export const make = Effect.fnUntraced(function*(
           current
         )
     )
-  }
-
-  const answer = (how: Answer["how"], landing: Landing, current: Asking["current"]): Answer => {
-    if (current !== undefined && current.tracked) {
-      const { entry, exit, problem, tags } = landing
-      // A value without an entry has no lifetime that could be taken over: what is made of it is not stored either.
-      const expiresAt = entry?.expiresAt ?? (exit !== undefined && Exit.isSuccess(exit) ? 0 : Infinity)
-      current.flight.addRead(tags, expiresAt, problem)
-    }
-    const { because, entry, error, exit, rejected, stored } = landing
-    return { how, because, exit, entry, rejected, error, stored }
   }
 
   // Waits as one who is counted among the waiters already.
@@ -373,20 +383,34 @@ export const make = Effect.fnUntraced(function*(
   }
 
   // Registered, started and observed in one step: from here on the flight lands and leaves the map, whatever happens.
-  const start = (request: Lookup, parent: Flight | undefined, got: Got | undefined): Flight => {
-    const flight = new Flight(flights, request.key, graph.position(), graph.revision(), parent, startedNow())
+  const start = ({ current, doubts, request }: Asking, got: Got | undefined): Flight => {
+    const parent = current?.flight
+    const inDoubt = doubts === true || parent?.doubts === true
+    const flight = new Flight(
+      flights,
+      request.key,
+      graph.position(),
+      graph.revision(),
+      parent,
+      startedNow(),
+      inDoubt
+    )
+    // Who comes after an invalidation does not stand behind the computation that was ended by it.
+    const mayWait = !flights.has(request.key)
     flights.set(request.key, flight)
     const context = Context.add(request.context, CurrentFlight, { flight, tracked: true })
     const run = flight.depth % maxStacked === maxStacked - 1
-      ? Effect.andThen(Effect.yieldNow, fly(flight, request, got))
-      : fly(flight, request, got)
+      ? Effect.andThen(Effect.yieldNow, fly(flight, request, got, mayWait))
+      : fly(flight, request, got, mayWait)
     airborne.count++
+    if (inDoubt) doubting.count++
     // The computation may ask for something before this returns: that its caller waits for it has to be known by then.
     parent?.startWaitingFor(flight)
     flight.fiber = Effect.runForkWith(context)(run)
     parent?.stopWaitingFor(flight)
     flight.fiber.addObserver((exit) => {
       airborne.count--
+      if (inDoubt) doubting.count--
       finish(flight, settled(flight, exit))
     })
     Fiber.runIn(flight.fiber, scope)
@@ -396,7 +420,7 @@ export const make = Effect.fnUntraced(function*(
   // How old a flight is matters only where the log can fall silent.
   const startedNow = (): Moment | undefined => log.maxStaleness > 0 ? momentOf(clock) : undefined
 
-  const fly = (flight: Flight, request: Lookup, got: Got | undefined): Effect.Effect<void> => {
+  const fly = (flight: Flight, request: Lookup, got: Got | undefined, mayWait: boolean): Effect.Effect<void> => {
     if (request.fresh === true) return compute(flight, request, undefined)
     if (!store.remote) {
       flight.because = whyNot(store.peek(request.key), request)
@@ -404,7 +428,7 @@ export const make = Effect.fnUntraced(function*(
     }
     // While the log is silent, nothing of what is stored may be served.
     if (!log.isCurrent()) return compute(flight, request, undefined)
-    return lease === undefined
+    return lease === undefined || !mayWait
       ? search(flight, request, got, undefined)
       : Effect.scopedWith((scope) => search(flight, request, got, { lease, scope }))
   }
@@ -419,7 +443,7 @@ export const make = Effect.fnUntraced(function*(
     if (found.entry !== undefined) return yield* serve(flight, request, found.entry)
     flight.because = found.because
     let give: Give | undefined
-    if (leased !== undefined && found.answered) {
+    if (leased !== undefined && found.answered && log.isCurrent()) {
       const turn = yield* Scope.provide(
         awaitTurn(
           leased.lease,
@@ -515,7 +539,7 @@ export const make = Effect.fnUntraced(function*(
     peek,
     took,
     lookup,
-    entries: Stream.filter(store.entries, graph.isValid),
+    entries: Stream.filter(store.entries, (entry) => !isAhead(entry) && graph.isValid(entry) && log.isCurrent()),
     flush: store.flush,
     remove: store.remove,
     discard: shelf.discard,
@@ -529,10 +553,27 @@ export const make = Effect.fnUntraced(function*(
 interface Asking {
   readonly request: Lookup
   readonly current: CurrentFlight["Service"] | undefined
+  /** Whether nothing may be read that was there before. */
+  readonly doubts?: boolean | undefined
   readonly restore: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 }
 
 type Give = (ending: "stored" | "nothing") => void
+
+// What a lookup ends with. The computation that asked is made of it.
+const answer = (how: Answer["how"], landing: Landing, current: Asking["current"]): Answer => {
+  if (current !== undefined && current.tracked) {
+    const { entry, exit, problem, started, tags } = landing
+    // A value without an entry has no lifetime that could be taken over: what is made of it is not stored either.
+    const expiresAt = entry?.expiresAt ?? (exit !== undefined && Exit.isSuccess(exit) ? 0 : Infinity)
+    current.flight.addRead(tags, expiresAt, started, problem)
+  }
+  const { because, entry, error, exit, rejected, stored } = landing
+  return { how, because, exit, entry, rejected, error, stored }
+}
+
+// Computes, and so does all that it asks for.
+const inDoubt = (asking: Asking): Asking => ({ ...asking, request: { ...asking.request, fresh: true }, doubts: true })
 
 // A computation starts on the stack of its caller, and resumes who waits for it on its own. A long chain of keys that ask for
 // one another goes on from a fresh stack now and then, on both ways.

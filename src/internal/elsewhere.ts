@@ -8,6 +8,7 @@ import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import type * as CacheEntry from "../CacheEntry.ts"
 import type * as CacheError from "../CacheError.ts"
+import { describe, serverError } from "./errors.ts"
 import type { Finding } from "./shelf.ts"
 
 type Taking =
@@ -39,7 +40,7 @@ export const awaitTurn = Effect.fnUntraced(function*(
   onError: (error: CacheError.CacheError) => void
 ): Effect.fn.Return<Turn, never, Scope.Scope> {
   for (let round = 0; round < maxRounds; round++) {
-    const taking = yield* Effect.result(lease.take(key))
+    const taking = yield* settled(() => lease.take(key))
     if (Result.isFailure(taking)) {
       onError(taking.failure)
       return alone
@@ -48,7 +49,8 @@ export const awaitTurn = Effect.fnUntraced(function*(
     const held = taking.success._tag === "Held" ? taking.success : undefined
     if (taking.success._tag === "Taken") {
       if (leave()) return { _tag: "Left" }
-      const ending = yield* Effect.result(taking.success.ended)
+      const { ended } = taking.success
+      const ending = yield* settled(() => ended)
       if (Result.isFailure(ending)) {
         onError(ending.failure)
         return alone
@@ -61,6 +63,15 @@ export const awaitTurn = Effect.fnUntraced(function*(
   }
   return alone
 })
+
+const settled = <A, R>(
+  run: () => Effect.Effect<A, CacheError.CacheError, R>
+): Effect.Effect<Result.Result<A, CacheError.CacheError>, never, R> =>
+  Effect.catchDefect(
+    Effect.result(Effect.suspend(run)),
+    (defect) =>
+      Effect.succeed(Result.fail(serverError("rejected", `The lease cannot be had: ${describe(defect)}`, defect)))
+  )
 
 // Those who waited in vain so often compute at the same time, one in each process.
 const maxRounds = 3

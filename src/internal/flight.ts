@@ -16,11 +16,14 @@ import type * as CacheEntry from "../CacheEntry.ts"
 import * as CacheError from "../CacheError.ts"
 import type * as CacheEvent from "../CacheEvent.ts"
 import { tagError } from "./errors.ts"
-import type { Moment } from "./moment.ts"
+import { type Moment, olderOf } from "./moment.ts"
 import { tagProblem } from "./tagText.ts"
 
 /** How many computations run in this process: while there is none, no fiber runs in one. */
 export const airborne = { count: 0 }
+
+/** How many computations run that doubt. */
+export const doubting = { count: 0 }
 
 /** How many landings are on the stack: each resumes those who wait, and they may land in turn. */
 export const landings = { depth: 0 }
@@ -47,6 +50,8 @@ export interface Landing {
   readonly problem: CacheError.CacheError | undefined
   readonly position: number
   readonly since: number
+  /** As of its flight; `undefined` for what was found. */
+  readonly started: Moment | undefined
   untouchedAt: number
 }
 
@@ -58,10 +63,15 @@ export class Flight {
   position: number
   /** The revision of the graph at that time. */
   since: number
-  /** What the clocks said at that time. */
+  /**
+   * How old the data may be that its result is made of: what the clocks said at that time, or when something older that it has
+   * read was started. `undefined` where nobody can tell.
+   */
   started: Moment | undefined
   /** Counts flights: those with a larger number were started later. */
   readonly number = ++takenOff.count
+  /** Whether it may read nothing that was there before it, because the log did not say whether that is still valid. */
+  readonly doubts: boolean
   readonly parent: Flight | undefined
   readonly depth: number
   readonly deferred = Deferred.makeUnsafe<Landing>()
@@ -90,13 +100,15 @@ export class Flight {
     position: number,
     since: number,
     parent: Flight | undefined,
-    started?: Moment
+    started?: Moment,
+    doubts = false
   ) {
     this.owner = owner
     this.key = key
     this.position = position
     this.since = since
     this.started = started
+    this.doubts = doubts
     this.parent = parent
     this.depth = parent === undefined ? 0 : parent.depth + 1
   }
@@ -132,9 +144,18 @@ export class Flight {
     }
   }
 
-  /** Adds a cached value that the computation read; `problem` says why not all of its tags are known. */
-  addRead(tags: ReadonlyArray<string>, expiresAt: number, problem: CacheError.CacheError | undefined): void {
+  /**
+   * Adds a cached value that the computation read: when what it is made of was started, and in `problem`, why not all of its
+   * tags are known.
+   */
+  addRead(
+    tags: ReadonlyArray<string>,
+    expiresAt: number,
+    started: Moment | undefined,
+    problem: CacheError.CacheError | undefined
+  ): void {
     this.addTags(tags)
+    this.started = olderOf(this.started, started)
     this.problem ??= problem
     this.expiresAt = Math.min(this.expiresAt, expiresAt)
   }
@@ -163,14 +184,24 @@ export class Flight {
     return computes(this, owner, key) || (this.landing === undefined && other !== undefined && other.needs(this))
   }
 
+  /** How old the data may be that its result is made of, with what the flights have read that it waits for. */
+  get oldest(): Moment | undefined {
+    let oldest = this.started
+    for (const flight of this.reached()) oldest = olderOf(oldest, flight.started)
+    return oldest
+  }
+
   private needs(other: Flight): boolean {
+    return this.reached().has(other)
+  }
+
+  private reached(): ReadonlySet<Flight> {
     // A set that grows while it is walked: each flight once, however many ways lead to it.
     const reached = new Set<Flight>([this])
     for (const flight of reached) {
-      if (flight === other) return true
       for (const next of flight.waitsFor.keys()) reached.add(next)
     }
-    return false
+    return reached
   }
 }
 

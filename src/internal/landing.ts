@@ -17,6 +17,7 @@ export const landed = (entry: CacheEntry.CacheEntry, since: number): Landing => 
   problem: undefined,
   position: entry.position,
   since,
+  started: undefined,
   untouchedAt: -1
 })
 
@@ -26,7 +27,7 @@ export const settled = (
   exit: Exit.Exit<unknown, unknown> | undefined,
   ending?: Partial<Pick<Landing, "entry" | "rejected" | "error" | "stored">>
 ): Landing => {
-  const { because, position, problem, since, tags } = flight
+  const { because, position, problem, since, started, tags } = flight
   return {
     because,
     exit,
@@ -38,6 +39,7 @@ export const settled = (
     problem,
     position,
     since,
+    started,
     untouchedAt: -1,
     ...ending
   }

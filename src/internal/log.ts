@@ -39,6 +39,7 @@ type Tell = (event: CacheEvent.CacheEvent) => void
 /** Keeps the graph up to date until the scope closes. */
 export const follow = (log: Log, graph: Graph, tell: Tell): Effect.Effect<void, never, Scope.Scope> => {
   let state: "starting" | "following" | "lost" = "starting"
+  let known = false
   return log.follow((change) => {
     switch (change._tag) {
       case "Record":
@@ -48,6 +49,7 @@ export const follow = (log: Log, graph: Graph, tell: Tell): Effect.Effect<void, 
         if (state === "following") tell(CacheEvent.LogGap({ position: change.position }))
         if (state === "lost") tell(CacheEvent.CaughtUp({ position: change.position }))
         state = "following"
+        known = true
         return
       case "Lost":
         graph.lose()
@@ -55,7 +57,7 @@ export const follow = (log: Log, graph: Graph, tell: Tell): Effect.Effect<void, 
         return tell(CacheEvent.LogFailed({ error: change.error }))
       case "Heartbeat":
         graph.resume()
-        if (state !== "lost") return
+        if (state !== "lost" || !known) return
         state = "following"
         return tell(CacheEvent.CaughtUp({ position: change.position }))
     }

@@ -78,7 +78,11 @@ export interface Answer {
 
 /** What serving takes of a cache. */
 export interface Cache {
-  readonly peek: (key: string, fingerprint: string) => CacheEntry.CacheEntry | undefined
+  readonly peek: (
+    key: string,
+    fingerprint: string,
+    fiber?: Fiber.Fiber<unknown, unknown>
+  ) => CacheEntry.CacheEntry | undefined
   readonly took: (entry: CacheEntry.CacheEntry, fiber: Fiber.Fiber<unknown, unknown>) => void
   readonly lookup: (lookup: Lookup) => Effect.Effect<Answer, CacheError.CacheError>
   readonly now: () => number

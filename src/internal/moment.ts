@@ -22,3 +22,7 @@ export const elapsedSince = (clock: Clock.Clock, { monotonic, wall }: Moment): n
     clock.currentTimeMillisUnsafe() - wall,
     Number(clock.monotonicTimeNanosUnsafe()) / 1e6 - monotonic
   )
+
+/** The earlier of two, of which one that is not known is the earliest. */
+export const olderOf = (one: Moment | undefined, other: Moment | undefined): Moment | undefined =>
+  one === undefined || other === undefined ? undefined : one.monotonic <= other.monotonic ? one : other

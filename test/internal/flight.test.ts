@@ -16,6 +16,7 @@ const landing: Landing = {
   problem: undefined,
   position: 10,
   since: 1,
+  started: undefined,
   untouchedAt: -1
 }
 
@@ -48,9 +49,9 @@ describe("Flight", () => {
 
   it("takes over the earliest end of what it read", () => {
     const one = flight("k")
-    one.addRead(["a"], Infinity, undefined)
-    one.addRead(["b"], 50, undefined)
-    one.addRead(["c"], 100, undefined)
+    one.addRead(["a"], Infinity, undefined, undefined)
+    one.addRead(["b"], 50, undefined, undefined)
+    one.addRead(["c"], 100, undefined, undefined)
     assert.strictEqual(one.expiresAt, 50)
     assert.deepStrictEqual(one.tags, ["a", "b", "c"])
   })
@@ -58,9 +59,9 @@ describe("Flight", () => {
   it("takes over why not all tags of what it read are known", () => {
     const [one, other] = [flight("k"), flight("l")] as const
     other.addTag("a::b")
-    one.addRead(["a"], Infinity, undefined)
+    one.addRead(["a"], Infinity, undefined, undefined)
     assert.isUndefined(one.problem)
-    one.addRead(["b"], Infinity, other.problem)
+    one.addRead(["b"], Infinity, undefined, other.problem)
     assert.strictEqual(one.problem, other.problem)
     one.addTag("")
     assert.strictEqual(one.problem, other.problem)

@@ -39,7 +39,7 @@ export const serve = (
   const style: Style = { isPrivate: varyBy !== undefined, vary: mapped === "" ? undefined : mapped }
 
   const peek = (key: string, request: HttpServerRequest.HttpServerRequest, fiber: Fiber.Fiber<unknown, unknown>) => {
-    const entry = fn.strong ? undefined : cache.peek(key, fn.fingerprint)
+    const entry = fn.strong ? undefined : cache.peek(key, fn.fingerprint, fiber)
     if (entry === undefined) return undefined
     cache.took(entry, fiber)
     return respondHit(entry, request, cache.now(), style)

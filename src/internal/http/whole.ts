@@ -186,7 +186,7 @@ export const makeWhole = Effect.fnUntraced(function*(
     const { names, style } = parts
     const key = keyOf(base, partsOf(names, request, context))
     if (streams.has(key)) return uncached("stream")
-    const entry = strong ? undefined : cache.peek(key, fingerprint)
+    const entry = strong ? undefined : cache.peek(key, fingerprint, fiber)
     if (entry !== undefined) {
       cache.took(entry, fiber)
       return respondHit(entry, request, cache.now(), style)
