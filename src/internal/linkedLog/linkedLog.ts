@@ -1,0 +1,221 @@
+/**
+ * The invalidation log that many processes share, as one of them sees it.
+ *
+ * Invariants:
+ * - Followers are told in the order of the log, and by one function, `tell`. What is told is decided in `told.ts`.
+ * - `heard` is only noted for a question whose answer was applied to its end, and counts from when it was asked. So
+ *   `isCurrent` means: what was in the log at some moment within `maxStaleness` has been told.
+ * - What comes by waiting makes it fast, and is never needed: it is applied by the same rules, and nothing is heard by it.
+ * - A question shared by several is asked after the last of them came.
+ * - `append` returns when the followers have been told of its record, and fails where that is not certain.
+ */
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Latch from "effect/Latch"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import type * as CacheError from "../../CacheError.ts"
+import { logError } from "../errors.ts"
+import { makeHeard } from "./heard.ts"
+import { positionOf } from "./place.ts"
+import type { Remote } from "./remote.ts"
+import { makeTold, type News } from "./told.ts"
+
+export type Change =
+  | News
+  | { readonly _tag: "Heartbeat"; readonly position: number }
+  | { readonly _tag: "Lost"; readonly error: CacheError.CacheError }
+
+/** What `Broadcaster` is. */
+export interface LinkedLog {
+  readonly append: (tags: ReadonlyArray<string>) => Effect.Effect<number, CacheError.CacheError>
+  readonly follow: (follower: (change: Change) => void) => Effect.Effect<void, never, Scope.Scope>
+  readonly catchUp: Effect.Effect<void, CacheError.CacheError>
+  readonly isCurrent: () => boolean
+  readonly maxStaleness: number
+}
+
+/**
+ * `maxStaleness` is in milliseconds. A record of more than `maxRecordBytes` is one that invalidates everything, default 1 MiB.
+ * `ignored` is told of what is in the log and is no record.
+ */
+export interface Options {
+  readonly maxStaleness: number
+  readonly maxRecordBytes?: number | undefined
+  readonly ignored?: ((problem: string) => void) | undefined
+}
+
+interface Follower {
+  readonly follower: (change: Change) => void
+  wasTold: boolean
+}
+
+/** Follows the log until the scope closes, from when it has its first follower. */
+export const makeLinkedLog = Effect.fnUntraced(function*(
+  remote: Remote,
+  { ignored, maxRecordBytes = 1024 * 1024, maxStaleness }: Options
+): Effect.fn.Return<LinkedLog, never, Scope.Scope> {
+  const scope = yield* Effect.scope
+  const heard = makeHeard(yield* Clock.Clock, maxStaleness)
+  const interval = maxStaleness / heartbeatsPerBound
+  const followers = new Set<Follower>()
+  const followed = Latch.makeUnsafe(false)
+  const joined = Latch.makeUnsafe(false)
+  // Why followers may rely on nothing, until they are told that they may.
+  let lost: CacheError.CacheError | undefined
+
+  const tell = (change: Change) => {
+    if (change._tag === "Gap" || change._tag === "Heartbeat") lost = undefined
+    for (const one of followers) {
+      one.wasTold = true
+      one.follower(change)
+    }
+  }
+
+  const told = makeTold(tell, ignored ?? (() => {}))
+
+  const lose = (error: CacheError.CacheError) => {
+    if (lost !== undefined || heard.isCurrent()) return
+    tell({ _tag: "Lost", error })
+    lost = error
+  }
+
+  // One question. Whether everything was told that was in the log then. Without followers there is nobody to tell, and what
+  // the first one has to be told is still to be asked.
+  const ask = (append: ReadonlyArray<string> | undefined) =>
+    Effect.suspend(() => {
+      const asked = heard.now()
+      const question = { cursor: told.cursor(), known: told.known(), append }
+      return Effect.map(remote.ask(question), (answer) => {
+        const complete = followers.size === 0 || told.hear(question, answer)
+        if (complete) noteHeard(asked, answer.end.position)
+        return { answer, asked, complete }
+      })
+    })
+
+  const noteHeard = (asked: ReturnType<typeof heard.now>, position: number) => {
+    if (followers.size === 0) return
+    joined.openUnsafe()
+    heard.note(asked)
+    if (heard.isCurrent()) tell({ _tag: "Heartbeat", position })
+  }
+
+  // Page by page, up to where the log ended for the first: those who append meanwhile do not keep it from ending.
+  const readToEnd = Effect.gen(function*() {
+    const first = yield* ask(undefined)
+    const { end } = first.answer
+    let { complete } = first
+    while (!complete) {
+      const next = yield* ask(undefined)
+      complete = next.complete || told.hasTold(end.id)
+      if (!next.complete && complete) noteHeard(first.asked, end.position)
+    }
+  })
+
+  // Those who come before the question is sent share it. It is nobody's own, so that nobody who leaves takes it along.
+  let unsent: Deferred.Deferred<void, CacheError.CacheError> | undefined
+  const catchUp = Effect.uninterruptibleMask((restore) =>
+    Effect.suspend(() => {
+      if (unsent !== undefined) return restore(Deferred.await(unsent))
+      const shared = Deferred.makeUnsafe<void, CacheError.CacheError>()
+      unsent = shared
+      const reading = Effect.suspend(() => {
+        unsent = undefined
+        return readToEnd
+      })
+      return Effect.flatMap(Effect.forkIn(reading, scope), (fiber) => {
+        fiber.addObserver((exit) => {
+          if (unsent === shared) unsent = undefined
+          Deferred.doneUnsafe(shared, Exit.isFailure(exit) ? Effect.fail(reasonOf(exit.cause)) : Exit.void)
+        })
+        return restore(Deferred.await(shared))
+      })
+    })
+  )
+
+  const append = Effect.fnUntraced(function*(tags: ReadonlyArray<string>) {
+    const { answer, complete } = yield* ask(sizeOf(tags) > maxRecordBytes ? [] : tags)
+    const position = answer.appended!
+    if (!complete && !told.hasTold(answer.end.id)) yield* catchUp
+    return position
+  })
+
+  const follow = Effect.fnUntraced(function*(follower: (change: Change) => void) {
+    const one: Follower = { follower, wasTold: false }
+    yield* Effect.acquireRelease(
+      Effect.sync(() => {
+        followers.add(one)
+        const cursor = told.cursor()
+        if (cursor === undefined) return
+        // Who comes later relies on what the others were told, from where they are.
+        one.wasTold = true
+        follower({ _tag: "Gap", position: positionOf(cursor.id) })
+        if (lost !== undefined) follower({ _tag: "Lost", error: lost })
+      }),
+      () => Effect.sync(() => followers.delete(one))
+    )
+    if (!one.wasTold) {
+      const exit = yield* Effect.exit(catchUp)
+      if (Exit.isFailure(exit)) lose(reasonOf(exit.cause))
+      if (!one.wasTold && lost !== undefined) follower({ _tag: "Lost", error: lost })
+    }
+    followed.openUnsafe()
+  })
+
+  // Asks whenever nothing was heard for an interval.
+  yield* Effect.forkScoped(Effect.gen(function*() {
+    yield* followed.await
+    while (true) {
+      yield* Effect.sleep(Math.max(interval - heard.silence(), Math.min(interval / 4, longestPause)))
+      if (heard.silence() < interval) continue
+      const exit = yield* Effect.exit(catchUp)
+      lose(Exit.isFailure(exit) ? reasonOf(exit.cause) : logError(tooSlow))
+    }
+  }))
+
+  // Waits for what others append.
+  yield* Effect.forkScoped(Effect.gen(function*() {
+    yield* joined.await
+    let failures = 0
+    while (true) {
+      const exit = yield* Effect.exit(remote.wait(told.seen(), maxStaleness))
+      const records = Exit.isSuccess(exit) ? exit.value : []
+      if (told.take(records) && records.length > 0) {
+        failures = 0
+        continue
+      }
+      // Something may have been missed, or something is in the log that only the log itself can judge.
+      const caughtUp = yield* Effect.exit(catchUp)
+      failures = Exit.isSuccess(exit) && Exit.isSuccess(caughtUp) ? 0 : failures + 1
+      if (failures > 0) yield* Effect.sleep(Math.min(firstPause * 2 ** failures, interval, longestPause))
+    }
+  }))
+
+  return { append, follow, catchUp, isCurrent: heard.isCurrent, maxStaleness }
+})
+
+const heartbeatsPerBound = 5
+
+// In milliseconds.
+const firstPause = 10
+const longestPause = 1000
+
+const tooSlow = "The invalidation log answers too late: what it says is older than `maxStaleness` when it comes"
+
+const reasonOf = (cause: Cause.Cause<CacheError.CacheError>): CacheError.CacheError =>
+  Option.getOrElse(
+    Cause.findErrorOption(cause),
+    () =>
+      logError(
+        Cause.hasInterruptsOnly(cause)
+          ? "The invalidation log is closed: its layer was released"
+          : "The invalidation log cannot be followed",
+        Cause.squash(cause)
+      )
+  )
+
+// As JSON. Tags need no escaping.
+const sizeOf = (tags: ReadonlyArray<string>): number => tags.reduce((size, tag) => size + tag.length + 3, 1)
