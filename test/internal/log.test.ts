@@ -30,6 +30,21 @@ const world = Effect.gen(function*() {
     events,
     appended,
     forget,
+    taken,
+    /** A log that takes each record when the test says so. */
+    takesSlowly: Effect.sync(() => {
+      const questions: Array<Deferred.Deferred<void>> = []
+      return {
+        waiting: () => questions.length,
+        append: (tags: ReadonlyArray<string>) =>
+          Effect.suspend(() => {
+            const question = Deferred.makeUnsafe<void>()
+            questions.push(question)
+            return Effect.andThen(Deferred.await(question), taken(tags))
+          }),
+        answer: Effect.suspend(() => Effect.andThen(Deferred.succeed(questions.shift()!, undefined), Effect.yieldNow))
+      }
+    }),
     fails: () => {
       append = () => Effect.fail(logError("down"))
     },
@@ -207,6 +222,174 @@ describe("makeForget", () => {
       yield* forget(["another"])
       assert.deepStrictEqual(appended, [[]])
       assert.isTrue(graph.isValid({ ...subject("other"), position: 1000 }))
+    }))
+
+  it.effect("waits for no record that stands before it for longer than the log takes to say that it does not take it", () =>
+    Effect.gen(function*() {
+      const { appended, does, fails, forget, graph, takes } = yield* world
+      fails()
+      yield* Effect.exit(forget(["a"]))
+      // A log that does not answer, and gives up by itself after a second.
+      does(() =>
+        Effect.timeoutOrElse(Effect.never, { duration: "1 second", orElse: () => Effect.fail(logError("late")) })
+      )
+      const waiting = yield* Effect.forEach(
+        ["b", "c", "d"],
+        (tag) => Effect.forkChild(Effect.flip(forget([tag])), { startImmediately: true })
+      )
+      yield* TestClock.adjust(999)
+      assert.isTrue(waiting.every((fiber) => fiber.pollUnsafe() === undefined))
+      yield* TestClock.adjust(1)
+      for (const fiber of waiting) assert.strictEqual((yield* Fiber.join(fiber)).message, "late")
+      for (const tag of ["a", "b", "c", "d"]) assert.isFalse(graph.isValid({ ...subject(tag), position: 1000 }))
+      takes()
+      yield* TestClock.adjust("2 seconds")
+      assert.deepStrictEqual(appended, [["a"], ["b"], ["c"], ["d"]])
+    }))
+
+  it.effect("delivers in the order in which it was asked, one at a time, however many ask at once (scenario 54)", () =>
+    Effect.gen(function*() {
+      const { appended, does, fails, forget, takesSlowly } = yield* world
+      fails()
+      yield* Effect.exit(forget(["t:0"]))
+      const log = yield* takesSlowly
+      does(log.append)
+      const fibers = yield* Effect.forEach(
+        Array.from({ length: 20 }, (_, n) => `t:${n + 1}`),
+        (tag) => Effect.forkChild(forget([tag]), { startImmediately: true })
+      )
+      for (let n = 0; n <= 20; n++) {
+        assert.strictEqual(log.waiting(), 1)
+        yield* log.answer
+      }
+      yield* Fiber.joinAll(fibers)
+      assert.deepStrictEqual(appended, Array.from({ length: 21 }, (_, n) => [`t:${n}`]))
+    }))
+
+  it.effect("goes on from where it stood when the log fails in the middle", () =>
+    Effect.gen(function*() {
+      const { appended, does, events, fails, forget, taken, takes } = yield* world
+      fails()
+      for (const tag of ["a", "b", "c"]) yield* Effect.exit(forget([tag]))
+      does((tags) => tags[0] === "b" ? Effect.fail(logError("down again")) : taken(tags))
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(appended, [["a"]])
+      takes()
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(appended, [["a"], ["b"], ["c"]])
+      assert.deepStrictEqual(events.map((event) => event._tag), ["Invalidated", "Invalidated", "Invalidated"])
+    }))
+
+  it.effect("goes on trying after hours, about once in a second", () =>
+    Effect.gen(function*() {
+      const { appended, does, forget, takes } = yield* world
+      let asked = 0
+      does(() =>
+        Effect.suspend(() => {
+          asked++
+          return Effect.fail(logError("down"))
+        })
+      )
+      yield* Effect.exit(forget(["a"]))
+      yield* TestClock.adjust("2 hours")
+      assert.isAtLeast(asked, 7_000)
+      assert.isAtMost(asked, 7_300)
+      takes()
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(appended, [["a"]])
+    }))
+
+  it.effect("goes on when who asked is gone", () =>
+    Effect.gen(function*() {
+      const { appended, does, forget, graph, takesSlowly } = yield* world
+      const log = yield* takesSlowly
+      does(log.append)
+      const fiber = yield* Effect.forkChild(forget(["a"]), { startImmediately: true })
+      yield* Fiber.interrupt(fiber)
+      assert.isFalse(graph.isValid(subject("a")))
+      yield* log.answer
+      assert.deepStrictEqual(appended, [["a"]])
+      assert.isTrue(graph.isValid({ ...subject("a"), position: 1000 }))
+    }))
+
+  it.effect("keeps a change that comes while the same tags are delivered, and delivers it, too", () =>
+    Effect.gen(function*() {
+      const { appended, does, fails, forget, graph, takesSlowly } = yield* world
+      fails()
+      yield* Effect.exit(forget(["a"]))
+      const log = yield* takesSlowly
+      does(log.append)
+      yield* TestClock.adjust("50 millis")
+      assert.strictEqual(log.waiting(), 1)
+      const second = yield* Effect.forkChild(forget(["a"]), { startImmediately: true })
+      yield* log.answer
+      assert.isFalse(
+        graph.isValid({ ...subject("a"), position: 1000 }),
+        "the first record may be older than the change"
+      )
+      assert.isUndefined(second.pollUnsafe())
+      yield* log.answer
+      yield* Fiber.join(second)
+      assert.deepStrictEqual(appended, [["a"], ["a"]])
+      assert.isTrue(graph.isValid({ ...subject("a"), position: 1000 }))
+    }))
+
+  it.effect("asks the log no more once its cache is closed, and leaves nobody waiting", () =>
+    Effect.gen(function*() {
+      const { does, fails, forget, scope } = yield* world
+      fails()
+      yield* Effect.exit(forget(["a"]))
+      let asked = 0
+      let left = 0
+      does(() =>
+        Effect.suspend(() => {
+          asked++
+          return Effect.onInterrupt(Effect.never, () => Effect.sync(() => left++))
+        })
+      )
+      const waiting = yield* Effect.forkChild(forget(["b"]), { startImmediately: true })
+      assert.strictEqual(asked, 1)
+      yield* Scope.close(scope, Exit.void)
+      assert.isTrue(Exit.hasInterrupts(yield* Fiber.await(waiting)))
+      assert.strictEqual(left, 1)
+      yield* TestClock.adjust("1 hour")
+      assert.strictEqual(asked, 1)
+    }))
+
+  it.effect("tells all who asked for the same when it is delivered", () =>
+    Effect.gen(function*() {
+      const { appended, does, fails, forget, takesSlowly } = yield* world
+      fails()
+      yield* Effect.exit(forget(["a"]))
+      const log = yield* takesSlowly
+      does(log.append)
+      const fibers = yield* Effect.forEach(
+        [["b"], ["b"], ["b"]],
+        (tags) => Effect.forkChild(forget(tags), { startImmediately: true })
+      )
+      yield* log.answer
+      yield* log.answer
+      for (const fiber of fibers) assert.isDefined(fiber.pollUnsafe())
+      assert.strictEqual(log.waiting(), 0)
+      assert.deepStrictEqual(appended, [["a"], ["b"]])
+    }))
+
+  it.effect("tells all who wait when their records became one that ends everything", () =>
+    Effect.gen(function*() {
+      const { appended, does, fails, forget, takesSlowly } = yield* world
+      fails()
+      for (let n = 1; n < 10_000; n++) yield* Effect.exit(forget([`t:${n}`]))
+      const log = yield* takesSlowly
+      does(log.append)
+      const fibers = yield* Effect.forEach(
+        ["a", "b", "c"],
+        (tag) => Effect.forkChild(forget([tag]), { startImmediately: true })
+      )
+      // The first one was on its way already. All others are the second, and the one that came after it is the third.
+      for (let n = 0; n < 3; n++) if (log.waiting() > 0) yield* log.answer
+      for (const fiber of fibers) assert.isDefined(fiber.pollUnsafe())
+      assert.strictEqual(log.waiting(), 0)
+      assert.deepStrictEqual(appended.slice(0, 2), [["t:1"], []])
     }))
 
   it.effect("fails once its cache is closed, and asks the log nothing", () =>

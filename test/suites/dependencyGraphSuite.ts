@@ -25,6 +25,7 @@ const step = Schema.Union([
   Schema.Struct({ do: Schema.Literal("clear") }),
   Schema.Struct({ do: Schema.Literal("gap"), back: small(8) }),
   Schema.Struct({ do: Schema.Literal("lose") }),
+  Schema.Struct({ do: Schema.Literal("resume") }),
   Schema.Struct({ do: Schema.Literal("hold"), tags: Schema.Array(tag) }),
   Schema.Struct({ do: Schema.Literal("release"), which: small(5) }),
   Schema.Struct({ do: Schema.Literal("start"), tags: Schema.Array(tag), back: small(12) }),
@@ -135,6 +136,10 @@ const follow = (
       case "lose":
         graph.lose()
         model.lose(true)
+        break
+      case "resume":
+        graph.resume()
+        model.lose(false)
         break
       case "hold": {
         const { release } = graph.hold(step.tags)
@@ -312,6 +317,80 @@ export const dependencyGraphSuite = <E>(
         gap(22)
         assert.isFalse(isValid(entry))
         assert.isTrue(isValid(subject(22, "a")))
+      }).pipe(Effect.provide(layer())))
+
+    it.effect("goes on with all that was valid when nothing was missed while the log was lost", () =>
+      Effect.gen(function*() {
+        const { apply, floor, hold, isValid, lose, resume } = yield* graph
+        const seen = subject(15, "a")
+        const unseen = subject(15, "a")
+        const ended = subject(15, "b")
+        for (const one of [seen, ended]) assert.isTrue(isValid(one))
+        lose()
+        assert.isFalse(isValid(seen))
+        apply({ tags: ["b"], position: 20 })
+        const { release } = hold(["c"])
+        resume()
+        assert.strictEqual(floor(), 10)
+        assert.isTrue(isValid(seen))
+        assert.isTrue(isValid(unseen))
+        assert.isFalse(isValid(ended), "its record was told meanwhile")
+        assert.isFalse(isValid(subject(30, "c")), "held is held")
+        assert.isFalse(isValid(subject(9, "a")))
+        release()
+        lose()
+        lose()
+        apply({ tags: [], position: 21 })
+        resume()
+        assert.strictEqual(floor(), 21)
+        assert.isFalse(isValid(seen))
+        assert.isTrue(isValid(subject(21, "a")))
+      }).pipe(Effect.provide(layer())))
+
+    it.effect("ends what can be shared for the records that were told while the log was lost, and for nothing else", () =>
+      Effect.gen(function*() {
+        const { apply, isUntouched, lose, position, resume, revision } = yield* graph
+        const start = (...tags: ReadonlyArray<string>): DependencyGraph.Started => ({
+          tags,
+          position: position(),
+          since: revision(),
+          untouchedAt: -1
+        })
+        const a = start("a")
+        const b = start("b")
+        lose()
+        apply({ tags: ["b"], position: 20 })
+        resume()
+        assert.isTrue(isUntouched(a))
+        assert.isFalse(isUntouched(b))
+      }).pipe(Effect.provide(layer())))
+
+    it.effect("knows nothing after all when it knew nothing before", () =>
+      Effect.gen(function*() {
+        const { apply, floor, gap, isValid, lose, resume } = yield* DependencyGraph.DependencyGraph
+        resume()
+        assert.strictEqual(floor(), Infinity)
+        apply({ tags: ["b"], position: 20 })
+        lose()
+        resume()
+        assert.strictEqual(floor(), Infinity)
+        assert.isFalse(isValid(subject(Number.MAX_SAFE_INTEGER, "a")))
+        gap(10)
+        lose()
+        resume()
+        assert.strictEqual(floor(), 10)
+        assert.isTrue(isValid(subject(10, "a")))
+      }).pipe(Effect.provide(layer())))
+
+    it.effect("changes nothing by going on when nothing was lost", () =>
+      Effect.gen(function*() {
+        const { isValid, resume, revision } = yield* graph
+        const entry = subject(15, "a")
+        isValid(entry)
+        const before = revision()
+        resume()
+        assert.strictEqual(revision(), before)
+        assert.isTrue(isValid(entry))
       }).pipe(Effect.provide(layer())))
 
     it.effect("keeps tags invalid whatever the position while they are held", () =>

@@ -20,18 +20,20 @@ const told = RecordingGraph.RecordingGraph.use((graph) => graph.told)
 describe("RecordingGraph", () => {
   it.effect("records what a graph is told, in order and with what it was told", () =>
     Effect.gen(function*() {
-      const { apply, gap, hold, lose } = yield* DependencyGraph.DependencyGraph
+      const { apply, gap, hold, lose, resume } = yield* DependencyGraph.DependencyGraph
       gap(10)
       const { release } = hold(["a"])
       apply({ tags: ["a"], position: 11 })
       release()
       lose()
+      resume()
       assert.deepStrictEqual(yield* told, [
         { _tag: "Gap", position: 10 },
         { _tag: "Held", tags: ["a"] },
         { _tag: "Applied", tags: ["a"], position: 11 },
         { _tag: "Released", tags: ["a"] },
-        { _tag: "Lost" }
+        { _tag: "Lost" },
+        { _tag: "Resumed" }
       ])
     }).pipe(Effect.provide(RecordingGraph.layer(DependencyGraph.layer()))))
 
@@ -73,7 +75,7 @@ describe("RecordingGraph", () => {
       )
     }).pipe(Effect.provide(cache)))
 
-  it.effect("shows that tags stay held when the log fails, until a later record covers them", () =>
+  it.effect("shows that tags stay held when the log fails, until it takes their record, which comes before a later one", () =>
     Effect.gen(function*() {
       const log = yield* FaultyBroadcaster.FaultyBroadcaster
       yield* log.become("failing")
@@ -82,7 +84,7 @@ describe("RecordingGraph", () => {
       assert.deepStrictEqual(yield* kinds, ["Gap", "Held"])
       yield* log.become("healthy")
       yield* invalidate("a")
-      assert.deepStrictEqual(yield* kinds, ["Gap", "Held", "Held", "Applied", "Released", "Released"])
+      assert.deepStrictEqual(yield* kinds, ["Gap", "Held", "Held", "Applied", "Released", "Applied", "Released"])
     }).pipe(Effect.provide(cache)))
 
   it.effect("makes a cache serve nothing that it holds while the log is lost, and go on after the gap", () =>
@@ -97,5 +99,19 @@ describe("RecordingGraph", () => {
       yield* graph.gap(position + 1)
       assert.deepStrictEqual([yield* fn(), yield* fn()], [4, 4])
       assert.deepStrictEqual((yield* told).map(({ _tag }) => _tag), ["Gap", "Lost", "Gap"])
+    }).pipe(Effect.provide(cache)))
+
+  it.effect("goes on with what it holds when nothing was missed while the log was lost", () =>
+    Effect.gen(function*() {
+      const log = yield* FaultyBroadcaster.FaultyBroadcaster
+      const graph = yield* RecordingGraph.RecordingGraph
+      let executions = 0
+      const fn = yield* Cached.make("fn", { success: Schema.Number }, () => Effect.sync(() => ++executions))
+      assert.strictEqual(yield* fn(), 1)
+      yield* graph.lose
+      assert.strictEqual(yield* fn(), 2)
+      yield* log.inject({ _tag: "Heartbeat", position: 0 })
+      assert.strictEqual(yield* fn(), 1)
+      assert.deepStrictEqual((yield* told).map(({ _tag }) => _tag), ["Gap", "Lost", "Resumed"])
     }).pipe(Effect.provide(cache)))
 })
