@@ -15,7 +15,6 @@ import * as Schema from "effect/Schema"
 import { compressSync, uncompressSync } from "lz4-napi"
 // On node, the same without its native reader of strings, which is slow where a payload lies in a large buffer.
 import { Packr } from "msgpackr/pack"
-import { isUtf8 } from "node:buffer"
 import { crc32 } from "node:zlib"
 import * as CacheEntry from "./CacheEntry.ts"
 import * as CacheError from "./CacheError.ts"
@@ -95,7 +94,7 @@ const encode = (
   const payload = packr.pack([
     texts[0],
     texts[1],
-    typeof body === "string" ? Buffer.from(body) : body,
+    body,
     texts[2],
     texts[3],
     position,
@@ -150,9 +149,8 @@ const unpack = (payload: Uint8Array): Result.Result<CacheEntry.CacheEntry, Cache
         new CacheEntry.CacheEntry({
           key,
           fingerprint,
-          // The unpacked body is a view, which would keep the whole payload in memory. Most bodies are texts, as they are after
-          // a computation, and a text needs no memory outside of the heap.
-          body: isUtf8(body) ? textOf(body) : Uint8Array.from(body),
+          // Unpacked bytes are a view: a copy does not keep the whole payload in memory.
+          body: typeof body === "string" ? body : Uint8Array.from(body),
           head: head === "" ? undefined : decodeHead(head),
           tags: tags === "" ? [] : tags.split("\n"),
           position,
@@ -162,12 +160,10 @@ const unpack = (payload: Uint8Array): Result.Result<CacheEntry.CacheEntry, Cache
       )
   )
 
-const textOf = (bytes: Uint8Array): string => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString()
-
 const decodePayload = Schema.decodeUnknownSync(Schema.Tuple([
   Schema.String,
   Schema.String,
-  Schema.Uint8Array,
+  Schema.Union([Schema.String, Schema.Uint8Array]),
   Schema.String,
   Schema.String,
   Schema.Int,

@@ -61,7 +61,9 @@ export const layer = (
   options?: Options
 ): Layer.Layer<ResultCache.ResultCache, CacheError.CacheError, RedisClient.RedisClient> => {
   const { compressFrom, lease, maxLifetime, maxLogLength, maxStaleness, memory, namespace } = options ?? {}
-  const far = RedisStore.layer({ namespace, maxLifetime }).pipe(Layer.provide(MsgPackCodec.layer({ compressFrom })))
+  const far = RedisStore.layer({ namespace, maxLifetime }).pipe(
+    Layer.provide(MsgPackCodec.layer({ compressFrom: compressFrom ?? 32 * 1024 }))
+  )
   return ResultCache.layer(options).pipe(
     Layer.provide([
       memory === false ? far : Store.layerTiered({ near: Store.layerMemory(memory), far }),

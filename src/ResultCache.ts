@@ -27,7 +27,7 @@ import { makeClaims } from "./internal/claims.ts"
 import { awaitTurn } from "./internal/elsewhere.ts"
 import { definitionError, describe, recursionError, tagError } from "./internal/errors.ts"
 import { makeEventBus } from "./internal/eventBus.ts"
-import { airborne, CurrentFlight, doubting, Flight, type Landing, landings, takenOff } from "./internal/flight.ts"
+import { airborne, CurrentFlight, doubters, Flight, type Landing, landings, takenOff } from "./internal/flight.ts"
 import { makeGuard, traced } from "./internal/guard.ts"
 import { isUnsaved, landed, settled } from "./internal/landing.ts"
 import { follow, makeForget } from "./internal/log.ts"
@@ -214,8 +214,8 @@ export const make = Effect.fnUntraced(function*(
     fingerprint: string,
     fiber?: Fiber.Fiber<unknown, unknown>
   ): CacheEntry.CacheEntry | undefined => {
-    const doubts = fiber !== undefined && doubting.count > 0 &&
-      Context.getOrUndefined(fiber.context, CurrentFlight)?.flight.doubts === true
+    const doubts = fiber !== undefined && doubters.count > 0 &&
+      Context.getOrUndefined(fiber.context, CurrentFlight)?.flight.doubts !== undefined
     const entry = doubts ? undefined : store.peek(key)
     return entry !== undefined && mayServe(entry, fingerprint) ? entry : undefined
   }
@@ -251,7 +251,7 @@ export const make = Effect.fnUntraced(function*(
       Effect.withFiber((fiber) => {
         const asking: Asking = { request, restore, current: Context.getOrUndefined(fiber.context, CurrentFlight) }
         if (request.fresh === true) return takeOff(asking, undefined)
-        if (asking.current?.flight.doubts === true) return takeOff(inDoubt(asking), undefined)
+        if (asking.current?.flight.doubts !== undefined) return doubtfully(asking, asking.current.flight.doubts)
         return request.strong === true ? strongly(asking) : attempt(asking, true, undefined)
       })
     )
@@ -276,10 +276,21 @@ export const make = Effect.fnUntraced(function*(
     return Effect.flatMap(asking.restore(asked), ({ got, heard }) => {
       if (Exit.isSuccess(heard)) return attempt(asking, true, got)
       const flight = flights.get(key)
-      return flight !== undefined && flight.doubts && flight.number > arrival
+      return flight?.doubts !== undefined && flight.number > arrival
         ? join(flight, asking, false)
         : takeOff(inDoubt(asking), undefined)
     })
+  }
+
+  // Computes what was not computed since the question failed to which the log did not answer.
+  const doubtfully = (asking: Asking, since: Map<string, Flight>): Effect.Effect<Answer, CacheError.CacheError> => {
+    const known = since.get(asking.request.key)
+    if (known === undefined || known.owner !== flights) return takeOff(inDoubt(asking), undefined)
+    const { landing } = known
+    const isGood = landing === undefined
+      ? graph.isUntouched(known)
+      : graph.isUntouched(landing) && landing.exit?._tag === "Success"
+    return isGood ? join(known, asking, false) : takeOff(inDoubt(asking), undefined)
   }
 
   // A follower that finds its flight's result invalidated asks once more: the next flight started after it arrived, so
@@ -385,7 +396,7 @@ export const make = Effect.fnUntraced(function*(
   // Registered, started and observed in one step: from here on the flight lands and leaves the map, whatever happens.
   const start = ({ current, doubts, request }: Asking, got: Got | undefined): Flight => {
     const parent = current?.flight
-    const inDoubt = doubts === true || parent?.doubts === true
+    const doubting = doubts ?? parent?.doubts
     const flight = new Flight(
       flights,
       request.key,
@@ -393,8 +404,9 @@ export const make = Effect.fnUntraced(function*(
       graph.revision(),
       parent,
       startedNow(),
-      inDoubt
+      doubting
     )
+    doubting?.set(request.key, flight)
     // Who comes after an invalidation does not stand behind the computation that was ended by it.
     const mayWait = !flights.has(request.key)
     flights.set(request.key, flight)
@@ -403,14 +415,14 @@ export const make = Effect.fnUntraced(function*(
       ? Effect.andThen(Effect.yieldNow, fly(flight, request, got, mayWait))
       : fly(flight, request, got, mayWait)
     airborne.count++
-    if (inDoubt) doubting.count++
+    if (doubting !== undefined) doubters.count++
     // The computation may ask for something before this returns: that its caller waits for it has to be known by then.
     parent?.startWaitingFor(flight)
     flight.fiber = Effect.runForkWith(context)(run)
     parent?.stopWaitingFor(flight)
     flight.fiber.addObserver((exit) => {
       airborne.count--
-      if (inDoubt) doubting.count--
+      if (doubting !== undefined) doubters.count--
       finish(flight, settled(flight, exit))
     })
     Fiber.runIn(flight.fiber, scope)
@@ -553,8 +565,8 @@ export const make = Effect.fnUntraced(function*(
 interface Asking {
   readonly request: Lookup
   readonly current: CurrentFlight["Service"] | undefined
-  /** Whether nothing may be read that was there before. */
-  readonly doubts?: boolean | undefined
+  /** There, if nothing may be read that was there before: what was computed instead. */
+  readonly doubts?: Map<string, Flight> | undefined
   readonly restore: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 }
 
@@ -573,7 +585,11 @@ const answer = (how: Answer["how"], landing: Landing, current: Asking["current"]
 }
 
 // Computes, and so does all that it asks for.
-const inDoubt = (asking: Asking): Asking => ({ ...asking, request: { ...asking.request, fresh: true }, doubts: true })
+const inDoubt = (asking: Asking): Asking => ({
+  ...asking,
+  request: { ...asking.request, fresh: true },
+  doubts: asking.current?.flight.doubts ?? new Map()
+})
 
 // A computation starts on the stack of its caller, and resumes who waits for it on its own. A long chain of keys that ask for
 // one another goes on from a fresh stack now and then, on both ways.
@@ -690,7 +706,8 @@ export const CacheLive: Layer.Layer<ResultCache> = Layer.orDie(layerMemory())
  * - `maxLifetime`: the longest that Redis keeps an entry, default 7 days.
  * - `maxLogLength`: how many invalidations the log keeps, default 20 000. A process that starts knows what is stored as far
  *   back as the log reaches.
- * - `compressFrom`: the smallest entry in bytes that is compressed, as for `MsgPackCodec.layer`.
+ * - `compressFrom`: the smallest entry in bytes that is compressed, default 32 KiB. Compressing takes longer than sending on a
+ *   fast network; where memory or the network is scarce, take less.
  * - `storeTimeout`, `onEvent`: as for {@link layer}.
  *
  * @category models

@@ -23,7 +23,7 @@ import { tagProblem } from "./tagText.ts"
 export const airborne = { count: 0 }
 
 /** How many computations run that doubt. */
-export const doubting = { count: 0 }
+export const doubters = { count: 0 }
 
 /** How many landings are on the stack: each resumes those who wait, and they may land in turn. */
 export const landings = { depth: 0 }
@@ -70,8 +70,11 @@ export class Flight {
   started: Moment | undefined
   /** Counts flights: those with a larger number were started later. */
   readonly number = ++takenOff.count
-  /** Whether it may read nothing that was there before it, because the log did not say whether that is still valid. */
-  readonly doubts: boolean
+  /**
+   * There, if it may read nothing that was there before it, because the log did not say whether that is still valid: what it,
+   * and all that it asks for, have computed instead.
+   */
+  readonly doubts: Map<string, Flight> | undefined
   readonly parent: Flight | undefined
   readonly depth: number
   readonly deferred = Deferred.makeUnsafe<Landing>()
@@ -101,7 +104,7 @@ export class Flight {
     since: number,
     parent: Flight | undefined,
     started?: Moment,
-    doubts = false
+    doubts?: Map<string, Flight>
   ) {
     this.owner = owner
     this.key = key
