@@ -18,6 +18,7 @@ import type * as CacheError from "./CacheError.ts"
  * - `Record`: `tags` were invalidated at `position`; no tags at all stands for everything (`clear`).
  * - `Gap`: everything up to `position` may have been missed, and from there on the log is followed.
  * - `Heartbeat`: nothing was missed, and the log stood at `position` when it was asked.
+ * - `Ignored`: something in the log is no record, and is passed over. `problem` says what.
  * - `Lost`: the log cannot be followed at the moment, and nothing may be relied on. That ends with the next gap, or with
  *   a heartbeat when all records in between were told after all.
  *
@@ -28,6 +29,7 @@ export type Change =
   | { readonly _tag: "Record"; readonly tags: ReadonlyArray<string>; readonly position: number }
   | { readonly _tag: "Gap"; readonly position: number }
   | { readonly _tag: "Heartbeat"; readonly position: number }
+  | { readonly _tag: "Ignored"; readonly problem: string }
   | { readonly _tag: "Lost"; readonly error: CacheError.CacheError }
 
 /**

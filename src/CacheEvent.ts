@@ -57,7 +57,7 @@ export type RejectedReason =
  * a stored entry could not be used and counts as a miss. `StoreFailed`: the store failed or was too slow, and the
  * computation ran instead. `LogGap`: this process missed a part of the log and has forgotten what it held.
  * `LogFailed`: the log cannot be followed at the moment; nothing that is held is served. `CaughtUp`: it is followed
- * again.
+ * again. `LogIgnored`: something in the log is no record, and is passed over.
  *
  * @category models
  * @since 0.1.0
@@ -79,6 +79,7 @@ export type CacheEvent = Data.TaggedEnum<{
   StoreFailed: { readonly key: string; readonly error: CacheError.CacheError }
   LogGap: { readonly position: number }
   LogFailed: { readonly error: CacheError.CacheError }
+  LogIgnored: { readonly problem: string }
   CaughtUp: { readonly position: number }
 }>
 
@@ -99,6 +100,7 @@ export const {
   Joined,
   LogFailed,
   LogGap,
+  LogIgnored,
   Miss,
   Rejected,
   Stored,

@@ -95,26 +95,8 @@ export const make = Effect.fnUntraced(function*(
   const { log } = yield* names("RedisBroadcaster.namespace", options.namespace ?? defaultNamespace, formatVersion)
   const remote = yield* makeRemote({ key: log, maxLength, maxRecordBytes })
   if (options.required === true) yield* remote.ask({ cursor: undefined, known: 0, append: undefined })
-  const ignored = yield* makeWarnings(log)
-  return Broadcaster.Broadcaster.of(yield* makeLinkedLog(remote, { maxStaleness, maxRecordBytes, ignored }))
+  return Broadcaster.Broadcaster.of(yield* makeLinkedLog(remote, { maxStaleness, maxRecordBytes }))
 })
-
-// Whoever writes to the log by mistake does so more than once: it is said at the first, second, fourth and so on.
-const makeWarnings = (key: string) =>
-  Effect.map(Effect.context(), (services) => {
-    let count = 0
-    return (problem: string) => {
-      count++
-      if (!Number.isInteger(Math.log2(count))) return
-      Effect.runForkWith(services)(
-        Effect.logWarning(
-          `1 thing in the invalidation log ${JSON.stringify(key)} is no record, and ignored, as ${
-            count - 1
-          } were before: ${problem}`
-        )
-      )
-    }
-  })
 
 // In milliseconds. Less than a few times the way to the server and back is never kept.
 const shortestBound = 50

@@ -60,7 +60,7 @@ export type Options = ResultCache.RedisCacheOptions
 export const layer = (
   options?: Options
 ): Layer.Layer<ResultCache.ResultCache, CacheError.CacheError, RedisClient.RedisClient> => {
-  const { compressFrom, lease, maxLifetime, maxLogLength, maxStaleness, memory, namespace } = options ?? {}
+  const { compressFrom, lease, maxLifetime, maxLogLength, maxStaleness, memory, namespace, required } = options ?? {}
   const far = RedisStore.layer({ namespace, maxLifetime }).pipe(
     Layer.provide(MsgPackCodec.layer({ compressFrom: compressFrom ?? 32 * 1024 }))
   )
@@ -68,7 +68,7 @@ export const layer = (
     Layer.provide([
       memory === false ? far : Store.layerTiered({ near: Store.layerMemory(memory), far }),
       DependencyGraph.layer(),
-      RedisBroadcaster.layer({ namespace, maxStaleness, maxLength: maxLogLength }),
+      RedisBroadcaster.layer({ namespace, maxStaleness, maxLength: maxLogLength, required }),
       lease === false ? Layer.empty : RedisLease.layer({ ...lease, namespace })
     ])
   )

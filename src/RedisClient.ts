@@ -185,7 +185,11 @@ export const make = Effect.fnUntraced(function*(
 
 const ignore = () => {}
 
-const noConnection = () => serverError("unreachable", "There is no connection to Redis")
+const noConnection = () =>
+  serverError(
+    "unreachable",
+    "There is no connection to Redis: is the address right, and TLS on both sides or on none?"
+  )
 
 const limit = Effect.fnUntraced(function*(where: string, input: Duration.Input) {
   const value = yield* millis(where, input)
@@ -211,11 +215,17 @@ const connect = Effect.fnUntraced(function*(
   limits: Limits
 ): Effect.fn.Return<Client, CacheError.CacheError, Scope.Scope> {
   const { client, cluster, options: own, url } = options
-  if ([url, own, cluster, client].filter((one) => one !== undefined).length !== 1) {
+  const given = [url, own, cluster, client].filter((one) => one !== undefined).length
+  if (given !== 1) {
     return yield* definitionError(
       "RedisClient",
-      "exactly one of `url`, `options`, `cluster` and `client` says where the server is"
+      given === 0
+        ? "nothing says where the server is, neither `url` nor another option: is the environment variable set?"
+        : "only one of `url`, `options`, `cluster` and `client` can say where the server is"
     )
+  }
+  if (client !== undefined && typeof client.options !== "object") {
+    return yield* definitionError("RedisClient.client", "it is no client of ioredis")
   }
   if (client !== undefined) return yield* Effect.as(check("RedisClient.client", client.options), client)
   // Nodes that start together do not come back together.
@@ -326,10 +336,16 @@ const closeOne = (client: Redis): Effect.Effect<void> =>
 // Why nothing can be sent now, `undefined` where it can.
 const watchProblems = (client: Client, own: boolean): () => CacheError.CacheError | undefined => {
   let problem: unknown
+  // ioredis goes on with database 0, which is someone else's.
+  let wrongDatabase: unknown
   if (own) {
+    client.on("connect", () => {
+      wrongDatabase = undefined
+    })
     // A client without such a listener writes to the console. The listeners end with the client.
     const note = (cause: unknown) => {
       problem = cause
+      if (databaseProblem.test(describe(cause))) wrongDatabase = cause
     }
     client.on("error", note)
     client.on("node error", note)
@@ -337,10 +353,13 @@ const watchProblems = (client: Client, own: boolean): () => CacheError.CacheErro
   }
   const sends = own ? ownSends : foreignSends
   return () => {
+    if (wrongDatabase !== undefined) return replyError(wrongDatabase)
     if (sends.has(client.status)) return undefined
     return problem === undefined ? noConnection() : replyError(problem)
   }
 }
+
+const databaseProblem = /DB index is out of range|SELECT is not allowed/
 
 const ownSends: ReadonlySet<string> = new Set(["ready"])
 

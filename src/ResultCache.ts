@@ -317,6 +317,7 @@ export const make = Effect.fnUntraced(function*(
       return Effect.fail(recursionError(request.key))
     }
     flight.waiters++
+    flight.joined = true
     tell(CacheEvent.Joined({ key: request.key }))
     return Effect.flatMap(
       wait(flight, asking),
@@ -474,9 +475,9 @@ export const make = Effect.fnUntraced(function*(
     return yield* compute(flight, request, give)
   })
 
-  // Leaves the computation to another process, unless someone waits for it here who would rather wait.
+  // Leaves the computation to another process, unless someone came to wait for it here. Who started it may be gone by then.
   const leave = (flight: Flight, request: Lookup): boolean => {
-    if (request.patient !== false || flight.waiters > 1) return false
+    if (request.patient !== false || flight.joined) return false
     finish(flight, settled(flight, undefined))
     return true
   }
@@ -698,6 +699,7 @@ export const CacheLive: Layer.Layer<ResultCache> = Layer.orDie(layerMemory())
  * **Details**
  *
  * - `namespace`: what the names of all keys begin with, default `"effect-cached"`. Processes with the same one share a cache.
+ *   In names of keys its `:` is written `%3a`, and `%`, `{` and `}` likewise.
  * - `maxStaleness`: the staleness bound, default 5 seconds. Once an invalidation has succeeded, no process serves what it ended
  *   for longer than this, whatever fails.
  * - `memory`: bounds of the store in memory that stands in front, as for `Store.layerMemory`; `false` for none.
@@ -706,6 +708,7 @@ export const CacheLive: Layer.Layer<ResultCache> = Layer.orDie(layerMemory())
  * - `maxLifetime`: the longest that Redis keeps an entry, default 7 days.
  * - `maxLogLength`: how many invalidations the log keeps, default 20 000. A process that starts knows what is stored as far
  *   back as the log reaches.
+ * - `required`: whether to fail when Redis cannot be used at first, default `false`: then results are computed until it can.
  * - `compressFrom`: the smallest entry in bytes that is compressed, default 32 KiB. Compressing takes longer than sending on a
  *   fast network; where memory or the network is scarce, take less.
  * - `storeTimeout`, `onEvent`: as for {@link layer}.
@@ -723,6 +726,7 @@ export interface RedisCacheOptions extends Options {
     | undefined
   readonly maxLifetime?: Duration.Input | undefined
   readonly maxLogLength?: number | undefined
+  readonly required?: boolean | undefined
   readonly compressFrom?: number | undefined
 }
 
@@ -733,8 +737,8 @@ export interface RedisCacheOptions extends Options {
  *
  * - `url`: as for `RedisClient.layer`. Or:
  * - `client`: a client of ioredis 6 that the program has already, a `Redis` or a `Cluster`. It is used as it is, and never closed.
- * - `commandTimeout`: the longest that Redis may delay anything, default 1 second.
- * - `required`: whether to fail when Redis cannot be reached at first, default `false`: then results are computed until it can.
+ * - `commandTimeout`: the longest that Redis may delay anything, default 1 second. When the layer is built, the first connection
+ *   is waited for up to 5 seconds.
  *
  * @category models
  * @since 0.1.0
@@ -743,7 +747,6 @@ export interface RedisOptions extends RedisCacheOptions {
   readonly url?: string | Redacted.Redacted | undefined
   readonly client?: Driver | undefined
   readonly commandTimeout?: Duration.Input | undefined
-  readonly required?: boolean | undefined
 }
 
 /**
@@ -753,8 +756,8 @@ export interface RedisOptions extends RedisCacheOptions {
  * **Details**
  *
  * It needs the package `ioredis`, which nothing else here loads. Fails with a `CacheError` of reason `DefinitionError` for a URL
- * or an option that cannot be used, or where `ioredis` is not installed, and of reason `ServerError` if Redis is `required`
- * and cannot be reached.
+ * or an option that cannot be used, or where `ioredis` is not installed, and of reason `ServerError` or `LogError` if Redis is
+ * `required` and cannot be used.
  *
  * **Example** (Two processes, one cache)
  *

@@ -28,7 +28,8 @@ describe("CacheEvent", () => {
       Invalidated: ({ tags }) => tags.join(),
       LogGap: position,
       CaughtUp: position,
-      LogFailed: ({ error }) => error.message
+      LogFailed: ({ error }) => error.message,
+      LogIgnored: ({ problem }) => problem
     })
     assert.strictEqual(summary(CacheEvent.Hit({ key: "k" })), "key k")
     assert.strictEqual(summary(CacheEvent.Rejected({ key: "k", reason: "tag", error: undefined })), "tag")

@@ -169,8 +169,9 @@ describe("RedisClient.make, one of whose options says where the server is", () =
 describe("RedisClient.make fails", () => {
   const lazy = new Redis({ lazyConnect: true, keyPrefix: "app:" })
   const cases: ReadonlyArray<readonly [string, RedisClient.Options, RegExp]> = [
-    ["for options that name no server", {}, /exactly one/],
-    ["for options that name two", { url: "redis://host", options: {} }, /exactly one/],
+    ["for options that name no server", {}, /is the environment variable set/],
+    ["for a client of something else", { client: {} as Redis }, /no client of ioredis/],
+    ["for options that name two", { url: "redis://host", options: {} }, /only one of/],
     ["for a URL that is none", { url: "host" }, /RedisClient\.url.*redis:\/\//],
     ["for a client that changes keys", { client: lazy }, /RedisClient\.client.*keyPrefix/],
     ["for options that change keys", { options: { keyPrefix: "app:" } }, /RedisClient\.options.*keyPrefix/],

@@ -77,6 +77,7 @@ const everything = Effect.gen(function*() {
   values.push(yield* read({ n: 7 }))
   yield* log.inject({ _tag: "Gap", position: 1 })
   yield* log.inject({ _tag: "Gap", position: 2 })
+  yield* log.inject({ _tag: "Ignored", problem: "something else" })
   values.push(yield* read({ n: 8 }), yield* read({ n: 8 }))
   yield* clear
   values.push(yield* read({ n: 8 }))
@@ -94,6 +95,7 @@ const allKinds: ReadonlyArray<CacheEvent.CacheEvent["_tag"]> = [
   "Joined",
   "LogFailed",
   "LogGap",
+  "LogIgnored",
   "Miss",
   "Rejected",
   "StoreFailed",
@@ -377,7 +379,8 @@ describe("warnings", () => {
         "a stored entry was discarded: ",
         "the store was passed over: ",
         "nothing that is held is served: ",
-        "a part of the invalidation log was missed: "
+        "a part of the invalidation log was missed: ",
+        "something in the invalidation log was passed over: "
       ]
       for (const kind of kinds) {
         assert.strictEqual(messages.filter((message) => message.startsWith(`effect-cached: ${kind}`)).length, 1, kind)

@@ -296,7 +296,7 @@ export const positionOf = ({ log }: Pick<JsonFileStore.JsonFile, "log">): Effect
   Effect.scoped(Effect.gen(function*() {
     let position = 0
     yield* log.follow((change) => {
-      if (change._tag !== "Lost") position = change.position
+      if ("position" in change) position = change.position
     })
     return position
   }))

@@ -78,6 +78,8 @@ const warning = (event: CacheEvent.CacheEvent): string | undefined => {
       return `nothing that is held is served: ${event.error.message}`
     case "LogGap":
       return `a part of the invalidation log was missed: what was held from before position ${event.position} is forgotten`
+    case "LogIgnored":
+      return `something in the invalidation log was passed over: ${event.problem}`
     default:
       return undefined
   }

@@ -86,6 +86,8 @@ export class Flight {
   because: CacheEvent.Because = "missing"
   /** Whoever starts a flight waits for it. */
   waiters = 1
+  /** Whether anybody else ever did. */
+  joined = false
   /** The first malformed tag. */
   problem: CacheError.CacheError | undefined = undefined
   /** The earliest end of a cached value that this computation read, in milliseconds since the epoch. */

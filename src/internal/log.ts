@@ -27,6 +27,7 @@ interface Graph {
 type Change =
   | { readonly _tag: "Record" } & Record
   | { readonly _tag: "Gap" | "Heartbeat"; readonly position: number }
+  | { readonly _tag: "Ignored"; readonly problem: string }
   | { readonly _tag: "Lost"; readonly error: CacheError.CacheError }
 
 interface Log {
@@ -55,6 +56,8 @@ export const follow = (log: Log, graph: Graph, tell: Tell): Effect.Effect<void, 
         graph.lose()
         state = "lost"
         return tell(CacheEvent.LogFailed({ error: change.error }))
+      case "Ignored":
+        return tell(CacheEvent.LogIgnored({ problem: change.problem }))
       case "Heartbeat":
         graph.resume()
         if (state !== "lost" || !known) return

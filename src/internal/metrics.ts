@@ -24,6 +24,7 @@ export const makeCounts = (): CacheMetrics.Counts => ({
   StoreFailed: 0,
   LogGap: 0,
   LogFailed: 0,
+  LogIgnored: 0,
   CaughtUp: 0
 })
 

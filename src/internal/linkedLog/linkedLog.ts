@@ -27,6 +27,7 @@ import { makeTold, type News } from "./told.ts"
 export type Change =
   | News
   | { readonly _tag: "Heartbeat"; readonly position: number }
+  | { readonly _tag: "Ignored"; readonly problem: string }
   | { readonly _tag: "Lost"; readonly error: CacheError.CacheError }
 
 /** What `Broadcaster` is. */
@@ -40,12 +41,10 @@ export interface LinkedLog {
 
 /**
  * `maxStaleness` is in milliseconds. A record of more than `maxRecordBytes` is one that invalidates everything, default 1 MiB.
- * `ignored` is told of what is in the log and is no record.
  */
 export interface Options {
   readonly maxStaleness: number
   readonly maxRecordBytes?: number | undefined
-  readonly ignored?: ((problem: string) => void) | undefined
 }
 
 interface Follower {
@@ -56,7 +55,7 @@ interface Follower {
 /** Follows the log until the scope closes, from when it has its first follower. */
 export const makeLinkedLog = Effect.fnUntraced(function*(
   remote: Remote,
-  { ignored, maxRecordBytes = 1024 * 1024, maxStaleness }: Options
+  { maxRecordBytes = 1024 * 1024, maxStaleness }: Options
 ): Effect.fn.Return<LinkedLog, never, Scope.Scope> {
   const scope = yield* Effect.scope
   const heard = makeHeard(yield* Clock.Clock, maxStaleness)
@@ -70,12 +69,12 @@ export const makeLinkedLog = Effect.fnUntraced(function*(
   const tell = (change: Change) => {
     if (change._tag === "Gap" || change._tag === "Heartbeat") lost = undefined
     for (const one of followers) {
-      one.wasTold = true
+      if (change._tag !== "Ignored") one.wasTold = true
       one.follower(change)
     }
   }
 
-  const told = makeTold(tell, ignored ?? (() => {}))
+  const told = makeTold(tell, (problem) => tell({ _tag: "Ignored", problem }))
 
   const lose = (error: CacheError.CacheError) => {
     if (lost !== undefined || heard.isCurrent()) return

@@ -18,6 +18,7 @@ export const replyError = (thrown: unknown): CacheError.CacheError => {
       : serverError(known[0], `${known[1]}: ${text}`, shown)
   }
   if (text === "Command timed out") return timedOut(shown)
+  if (nameOf(cause) === "ParserError") return serverError("unreachable", "What answers there is no Redis", shown)
   return isConnectionError(cause, text)
     ? serverError("unreachable", `Redis cannot be reached: ${text}`, shown)
     : serverError("rejected", `A command could not be sent to Redis: ${text}`, shown)
@@ -54,6 +55,11 @@ const replies: { readonly [code: string]: readonly [CacheError.ServerError["prob
   CLUSTERDOWN: ["unreachable", "The cluster does not serve all of its slots"],
   MASTERDOWN: ["unreachable", "Redis is a replica that has lost its master"],
   TRYAGAIN: ["unreachable", "The cluster is moving these keys to another node"],
+  MOVED: ["rejected", "This is one node of a cluster: make a client of the cluster (`RedisClient.layer({ cluster })`)"],
+  CROSSSLOT: [
+    "rejected",
+    "This is one node of a cluster: make a client of the cluster (`RedisClient.layer({ cluster })`)"
+  ],
   NOREPLICAS: ["rejected", "Redis has lost too many replicas to take writes (`min-replicas-to-write`)"],
   MISCONF: ["rejected", "Redis cannot write its snapshots to the disk, and takes no writes until it can"]
 }

@@ -9,11 +9,13 @@ const start = Effect.fnUntraced(function*(options?: Partial<Options>) {
   const problems: Array<string> = []
   const log = yield* makeLinkedLog(script.remote, {
     maxStaleness: 5000,
-    ignored: (problem) => problems.push(problem),
     ...options
   })
   const changes: Array<string> = []
-  const follow = log.follow((change) => changes.push(print(change)))
+  const follow = log.follow((change) => {
+    if (change._tag === "Ignored") problems.push(change.problem)
+    else changes.push(print(change))
+  })
   return { ...script, log, changes, follow, problems }
 })
 
@@ -23,6 +25,8 @@ const print = (change: Change): string => {
       return `${change.position} ${change.tags.join()}`
     case "Lost":
       return `lost: ${change.error.message}`
+    case "Ignored":
+      return change.problem
     default:
       return `${change._tag.toLowerCase()} ${change.position}`
   }
