@@ -84,18 +84,19 @@ export const make = Effect.fnUntraced(function*(
   options: Options = {}
 ): Effect.fn.Return<Broadcaster.Broadcaster["Service"], CacheError.CacheError, RedisClient | Scope.Scope> {
   const maxStaleness = yield* millis("RedisBroadcaster.maxStaleness", options.maxStaleness ?? "5 seconds")
-  if (maxStaleness < shortestBound) {
+  if (!(maxStaleness >= shortestBound && maxStaleness < Infinity)) {
     return yield* definitionError(
       "RedisBroadcaster.maxStaleness",
-      `${maxStaleness} ms is too short: it is at least ${shortestBound} milliseconds`
+      `${maxStaleness} ms is no bound: it is at least ${shortestBound} milliseconds, and has an end`
     )
   }
   const maxRecordBytes = yield* size("RedisBroadcaster.maxRecordBytes", options.maxRecordBytes ?? 1024 * 1024)
   const maxLength = yield* size("RedisBroadcaster.maxLength", options.maxLength ?? 20_000)
   const { log } = yield* names("RedisBroadcaster.namespace", options.namespace ?? defaultNamespace, formatVersion)
+  const { commandTimeout: limit } = yield* RedisClient
   const remote = yield* makeRemote({ key: log, maxLength, maxRecordBytes })
   if (options.required === true) yield* remote.ask({ cursor: undefined, known: 0, append: undefined })
-  return Broadcaster.Broadcaster.of(yield* makeLinkedLog(remote, { maxStaleness, maxRecordBytes }))
+  return Broadcaster.Broadcaster.of(yield* makeLinkedLog(remote, { maxStaleness, limit, maxRecordBytes }))
 })
 
 // In milliseconds. Less than a few times the way to the server and back is never kept.

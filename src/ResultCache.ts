@@ -546,7 +546,7 @@ export const make = Effect.fnUntraced(function*(
         }
         return tags.length === 0 ? Effect.void : forget(tags)
       }),
-    clear: Effect.andThen(forget([]), Effect.asVoid(guarded("", "clear", () => store.clear))),
+    clear: Effect.andThen(forget([]), Effect.asVoid(guarded("", "clear", () => store.clear, true))),
     events,
     counts: Effect.sync(() => ({ ...counts })),
     peek,

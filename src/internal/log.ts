@@ -3,6 +3,7 @@
  */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
@@ -74,18 +75,17 @@ interface Queued {
   readonly tags: ReadonlyArray<string>
   readonly turn: number
   readonly release: () => void
-  taken: boolean
-  /** What stands for it in the queue by now. */
-  heir: Queued | undefined
+  /** Who waits for it to be taken, or to fail once more. */
+  waiting: Array<Deferred.Deferred<void, CacheError.CacheError>>
 }
 
 /**
  * Makes the operation that invalidates: locally first, then in the log.
  *
  * It runs in the cache's scope and is not interrupted with its caller: nobody could tell whether the record is in the log.
- * What the log does not take stays invalid here, and is queued. The queue is delivered in its order, again and again until
- * the log has taken all of it, and whoever comes meanwhile stands at its end. If it grows too long, it becomes one record
- * that ends everything.
+ * What the log does not take stays invalid here, and is queued. The queue is delivered in its order, many in one record, again and
+ * again until the log has taken all of it, and whoever comes meanwhile stands at its end. If it grows too long, it becomes one
+ * record that ends everything.
  */
 export const makeForget = (log: Log, graph: Graph, scope: Scope.Scope, tell: Tell) => {
   const queue = new Map<string, Queued>()
@@ -97,37 +97,34 @@ export const makeForget = (log: Log, graph: Graph, scope: Scope.Scope, tell: Tel
   const enqueue = (tags: ReadonlyArray<string>, turn: number, release: () => void): Queued => {
     const name = tags.join("\n")
     const before = queue.get(name)
-    const queued: Queued = { tags, turn, release, taken: false, heir: undefined }
+    before?.release()
+    const queued: Queued = { tags, turn, release, waiting: before?.waiting ?? [] }
     queue.set(name, queued)
-    if (before !== undefined) inherit(before, queued)
     if (queue.size <= maxQueued) return queued
     const replaced = Array.from(queue.values())
     queue.clear()
     const everything = enqueue([], turn, graph.hold([]).release)
-    for (const each of replaced) inherit(each, everything)
+    for (const each of replaced) each.release()
+    everything.waiting = replaced.flatMap((each) => each.waiting)
     return everything
-  }
-
-  const inherit = (before: Queued, heir: Queued) => {
-    before.release()
-    before.heir = heir
   }
 
   // The graph has been told by the log. A record that was on its way to the log before an invalidation was asked for may stand
   // before the change that the invalidation is about.
   const took = (tags: ReadonlyArray<string>, position: number, asked: number) => {
     for (const [name, queued] of queue) {
-      if (queued.turn < asked && coversAll(tags, queued.tags)) {
-        queue.delete(name)
-        settle(queued)
-      }
+      if (queued.turn >= asked || !coversAll(tags, queued.tags)) continue
+      queue.delete(name)
+      queued.release()
+      answer(queued, Exit.void)
     }
     tell(CacheEvent.Invalidated({ tags, position }))
   }
 
-  const settle = (queued: Queued) => {
-    queued.release()
-    queued.taken = true
+  const answer = (queued: Queued, exit: Exit.Exit<void, CacheError.CacheError>) => {
+    const { waiting } = queued
+    queued.waiting = []
+    for (const one of waiting) Deferred.doneUnsafe(one, exit)
   }
 
   const append = (tags: ReadonlyArray<string>) =>
@@ -148,37 +145,32 @@ export const makeForget = (log: Log, graph: Graph, scope: Scope.Scope, tell: Tel
       })
     })
 
-  // Who was put into the queue just after its last record was taken, and before that was said, asks once more.
-  const delivered = (queued: Queued): Effect.Effect<void, CacheError.CacheError> =>
-    Effect.flatMap(deliver, () => isTaken(queued) ? Effect.void : delivered(queued))
-
-  const isTaken = (queued: Queued): boolean => {
-    for (let each: Queued | undefined = queued; each !== undefined; each = each.heir) if (each.taken) return true
-    return false
+  const delivered = (queued: Queued): Effect.Effect<void, CacheError.CacheError> => {
+    const taken = Deferred.makeUnsafe<void, CacheError.CacheError>()
+    queued.waiting.push(taken)
+    return Effect.andThen(start, Deferred.await(taken))
   }
 
   // One delivery at a time, for all who wait for one.
-  const deliver: Effect.Effect<void, CacheError.CacheError> = Effect.suspend(() => {
-    if (delivery !== undefined) return Deferred.await(delivery)
+  const start: Effect.Effect<Deferred.Deferred<void, CacheError.CacheError>> = Effect.suspend(() => {
+    if (delivery !== undefined) return Effect.succeed(delivery)
     const done = Deferred.makeUnsafe<void, CacheError.CacheError>()
     delivery = done
-    const run = Effect.onExit(deliverAll, (exit) =>
-      Effect.sync(() => {
-        delivery = undefined
-        Deferred.doneUnsafe(done, exit)
-      }))
-    return Effect.andThen(Effect.forkIn(run, scope, { startImmediately: true }), Deferred.await(done))
+    const run = Effect.onExit(deliverAll, (exit) => {
+      delivery = undefined
+      if (Exit.isFailure(exit)) { for (const queued of queue.values()) answer(queued, exit) }
+      Deferred.doneUnsafe(done, exit)
+      // Someone may have come after the last look into the queue.
+      return queue.size > 0 && Exit.isSuccess(exit) ? Effect.asVoid(start) : Effect.void
+    })
+    return Effect.as(Effect.forkIn(run, scope, { startImmediately: true }), done)
   })
 
   const deliverAll = Effect.gen(function*() {
-    for (let [entry] = queue; entry !== undefined; [entry] = queue) {
-      const [name, queued] = entry
+    while (queue.size > 0) {
+      const tags = firstOf(queue.values())
       const asked = ++turn
-      const position = yield* Effect.suspend(() => log.append(queued.tags))
-      // The same tags may stand there once more by now, for a later change.
-      if (queue.get(name) === queued) queue.delete(name)
-      settle(queued)
-      took(queued.tags, position, asked)
+      took(tags, yield* Effect.suspend(() => log.append(tags)), asked)
     }
   })
 
@@ -189,7 +181,9 @@ export const makeForget = (log: Log, graph: Graph, scope: Scope.Scope, tell: Tel
   })
 
   const untilTaken: Effect.Effect<void> = Effect.suspend(() => {
-    if (queue.size > 0) return Effect.andThen(Effect.retry(Effect.sandbox(deliver), backOff), untilTaken)
+    if (queue.size > 0) {
+      return Effect.andThen(Effect.retry(Effect.sandbox(Effect.flatMap(start, Deferred.await)), backOff), untilTaken)
+    }
     retrying = false
     return Effect.void
   }).pipe(Effect.orDie)
@@ -206,6 +200,19 @@ export const makeForget = (log: Log, graph: Graph, scope: Scope.Scope, tell: Tel
 // Whether a record that names `tags` ends all that one naming `others` would end.
 const coversAll = (tags: ReadonlyArray<string>, others: ReadonlyArray<string>): boolean =>
   tags.length === 0 || (others.length > 0 && others.every((other) => tags.some((tag) => covers(tag, other))))
+
+// As many from the head of the queue as one record holds. None at all stands for everything, and alone.
+const firstOf = (queue: Iterable<Queued>): ReadonlyArray<string> => {
+  const first = new Set<string>()
+  for (const { tags } of queue) {
+    if (first.size > 0 && (tags.length === 0 || first.size + tags.length > maxTags)) break
+    for (const tag of tags) first.add(tag)
+    if (tags.length === 0) break
+  }
+  return Array.from(first)
+}
+
+const maxTags = 1000
 
 const firstDelay = "50 millis"
 const backOff = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("1 second")])

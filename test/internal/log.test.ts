@@ -133,7 +133,7 @@ describe("makeForget", () => {
       for (const tag of ["a", "b", "c"]) yield* Effect.exit(forget([tag]))
       takes()
       yield* forget(["d"])
-      assert.deepStrictEqual(appended, [["a"], ["b"], ["c"], ["d"]])
+      assert.deepStrictEqual(appended, [["a", "b", "c", "d"]], "in one record")
       for (const tag of ["a", "b", "c", "d"]) assert.isTrue(graph.isValid({ ...subject(tag), position: 1000 }))
     }))
 
@@ -152,7 +152,7 @@ describe("makeForget", () => {
       for (const fiber of waiting) assert.strictEqual((yield* Fiber.join(fiber)).message, "still down")
       takes()
       yield* TestClock.adjust("1 second")
-      assert.deepStrictEqual(appended, [["a"], ["b"], ["c"]])
+      assert.deepStrictEqual(appended, [["a", "b", "c"]])
     }))
 
   it.effect("goes on trying for what fails just as the queue has become empty", () =>
@@ -160,9 +160,13 @@ describe("makeForget", () => {
       const { appended, does, fails, forget, takes } = yield* world
       fails()
       yield* Effect.exit(forget(["a"]))
-      // The delivery of the last record and the failure of the next, in one turn.
-      does((tags) => tags[0] === "a" ? Effect.succeed(20) : Effect.fail(logError("down again")))
-      yield* Effect.exit(forget(["b"]))
+      const answer = yield* Deferred.make<number>()
+      does((tags) => tags[0] === "a" ? Deferred.await(answer) : Effect.fail(logError("down again")))
+      yield* TestClock.adjust("50 millis")
+      // It comes while the last record is being delivered, and fails right after that.
+      const behind = yield* Effect.forkChild(Effect.flip(forget(["b"])), { startImmediately: true })
+      yield* Deferred.succeed(answer, 20)
+      assert.strictEqual((yield* Fiber.join(behind)).message, "down again")
       yield* TestClock.adjust("1 second")
       takes()
       yield* TestClock.adjust("1 second")
@@ -244,39 +248,54 @@ describe("makeForget", () => {
       for (const tag of ["a", "b", "c", "d"]) assert.isFalse(graph.isValid({ ...subject(tag), position: 1000 }))
       takes()
       yield* TestClock.adjust("2 seconds")
-      assert.deepStrictEqual(appended, [["a"], ["b"], ["c"], ["d"]])
+      assert.deepStrictEqual(appended, [["a", "b", "c", "d"]])
     }))
 
-  it.effect("delivers in the order in which it was asked, one at a time, however many ask at once (scenario 54)", () =>
+  it.effect("delivers one record at a time, and all who came meanwhile in the next (scenario 54)", () =>
     Effect.gen(function*() {
       const { appended, does, fails, forget, takesSlowly } = yield* world
       fails()
       yield* Effect.exit(forget(["t:0"]))
       const log = yield* takesSlowly
       does(log.append)
-      const fibers = yield* Effect.forEach(
-        Array.from({ length: 20 }, (_, n) => `t:${n + 1}`),
-        (tag) => Effect.forkChild(forget([tag]), { startImmediately: true })
-      )
-      for (let n = 0; n <= 20; n++) {
-        assert.strictEqual(log.waiting(), 1)
-        yield* log.answer
-      }
+      const tags = Array.from({ length: 20 }, (_, n) => `t:${n + 1}`)
+      const fibers = yield* Effect.forEach(tags, (tag) => Effect.forkChild(forget([tag]), { startImmediately: true }))
+      assert.strictEqual(log.waiting(), 1)
+      yield* log.answer
+      assert.strictEqual(log.waiting(), 1)
+      yield* log.answer
       yield* Fiber.joinAll(fibers)
-      assert.deepStrictEqual(appended, Array.from({ length: 21 }, (_, n) => [`t:${n}`]))
+      assert.deepStrictEqual(appended, [["t:0", "t:1"], tags.slice(1)])
     }))
 
-  it.effect("goes on from where it stood when the log fails in the middle", () =>
+  it.effect("answers each as soon as its record is taken, however many come behind it", () =>
+    Effect.gen(function*() {
+      const { does, fails, forget, takesSlowly } = yield* world
+      fails()
+      yield* Effect.exit(forget(["t:0"]))
+      const log = yield* takesSlowly
+      does(log.append)
+      let last = yield* Effect.forkChild(forget(["t:1"]), { startImmediately: true })
+      for (let n = 2; n < 50; n++) {
+        const next = yield* Effect.forkChild(forget([`t:${n}`]), { startImmediately: true })
+        yield* log.answer
+        yield* Fiber.join(last)
+        last = next
+      }
+    }))
+
+  it.effect("delivers as many at once as one record holds, and goes on where the log failed in the middle", () =>
     Effect.gen(function*() {
       const { appended, does, events, fails, forget, taken, takes } = yield* world
       fails()
-      for (const tag of ["a", "b", "c"]) yield* Effect.exit(forget([tag]))
-      does((tags) => tags[0] === "b" ? Effect.fail(logError("down again")) : taken(tags))
+      const many = (name: string) => Array.from({ length: 600 }, (_, n) => `${name}:${n}`)
+      for (const name of ["a", "b", "c"]) yield* Effect.exit(forget(many(name)))
+      does((tags) => tags[0] === "b:0" ? Effect.fail(logError("down again")) : taken(tags))
       yield* TestClock.adjust("1 second")
-      assert.deepStrictEqual(appended, [["a"]])
+      assert.deepStrictEqual(appended.map(([first]) => first), ["a:0"])
       takes()
       yield* TestClock.adjust("1 second")
-      assert.deepStrictEqual(appended, [["a"], ["b"], ["c"]])
+      assert.deepStrictEqual(appended.map(([first]) => first), ["a:0", "b:0", "c:0"])
       assert.deepStrictEqual(events.map((event) => event._tag), ["Invalidated", "Invalidated", "Invalidated"])
     }))
 
@@ -371,7 +390,8 @@ describe("makeForget", () => {
       yield* log.answer
       for (const fiber of fibers) assert.isDefined(fiber.pollUnsafe())
       assert.strictEqual(log.waiting(), 0)
-      assert.deepStrictEqual(appended, [["a"], ["b"]])
+      // The first was on its way with it, before it was asked for again.
+      assert.deepStrictEqual(appended, [["a", "b"], ["b"]])
     }))
 
   it.effect("tells all who wait when their records became one that ends everything", () =>
@@ -389,7 +409,7 @@ describe("makeForget", () => {
       for (let n = 0; n < 3; n++) if (log.waiting() > 0) yield* log.answer
       for (const fiber of fibers) assert.isDefined(fiber.pollUnsafe())
       assert.strictEqual(log.waiting(), 0)
-      assert.deepStrictEqual(appended.slice(0, 2), [["t:1"], []])
+      assert.deepStrictEqual(appended.map((tags) => tags[0]).slice(0, 2), ["t:1", undefined])
     }))
 
   it.effect("fails once its cache is closed, and asks the log nothing", () =>

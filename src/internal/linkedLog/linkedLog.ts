@@ -40,10 +40,11 @@ export interface LinkedLog {
 }
 
 /**
- * `maxStaleness` is in milliseconds. A record of more than `maxRecordBytes` is one that invalidates everything, default 1 MiB.
+ * `maxStaleness`, and `limit`, the longest that anyone waits until all was read, are in milliseconds. A record of more than `maxRecordBytes` is one that invalidates everything, default 1 MiB.
  */
 export interface Options {
   readonly maxStaleness: number
+  readonly limit: number
   readonly maxRecordBytes?: number | undefined
 }
 
@@ -55,7 +56,7 @@ interface Follower {
 /** Follows the log until the scope closes, from when it has its first follower. */
 export const makeLinkedLog = Effect.fnUntraced(function*(
   remote: Remote,
-  { maxRecordBytes = 1024 * 1024, maxStaleness }: Options
+  { limit, maxRecordBytes = 1024 * 1024, maxStaleness }: Options
 ): Effect.fn.Return<LinkedLog, never, Scope.Scope> {
   const scope = yield* Effect.scope
   const heard = makeHeard(yield* Clock.Clock, maxStaleness)
@@ -87,13 +88,21 @@ export const makeLinkedLog = Effect.fnUntraced(function*(
   const ask = (append: ReadonlyArray<string> | undefined) =>
     Effect.suspend(() => {
       const asked = heard.now()
-      const question = { cursor: told.cursor(), known: told.known(), append }
-      return Effect.map(remote.ask(question), (answer) => {
+      const question = stranded
+        ? { cursor: undefined, known: 0, append }
+        : { cursor: told.cursor(), known: told.known(), append }
+      return Effect.flatMap(remote.ask(question), (answer) => {
+        stranded = stranded ? answer.end.position <= told.known() : answer.end.position < question.known
+        if (stranded) return Effect.fail(logError(below))
         const complete = followers.size === 0 || told.hear(question, answer)
         if (complete) noteHeard(asked, answer.end.position)
-        return { answer, asked, complete }
+        return Effect.succeed({ answer, asked, complete })
       })
     })
+
+  // The log stands below what was told already, and nothing that it says could be told any more. Nothing more is claimed then, or
+  // each question would end everything for all others.
+  let stranded = false
 
   const noteHeard = (asked: ReturnType<typeof heard.now>, position: number) => {
     if (followers.size === 0) return
@@ -116,7 +125,7 @@ export const makeLinkedLog = Effect.fnUntraced(function*(
 
   // Those who come before the question is sent share it. It is nobody's own, so that nobody who leaves takes it along.
   let unsent: Deferred.Deferred<void, CacheError.CacheError> | undefined
-  const catchUp = Effect.uninterruptibleMask((restore) =>
+  const readOn = Effect.uninterruptibleMask((restore) =>
     Effect.suspend(() => {
       if (unsent !== undefined) return restore(Deferred.await(unsent))
       const shared = Deferred.makeUnsafe<void, CacheError.CacheError>()
@@ -134,6 +143,13 @@ export const makeLinkedLog = Effect.fnUntraced(function*(
       })
     })
   )
+
+  // Reading many pages takes longer than one question may. Who waits does not wait for that, and the reading goes on.
+  const catchUp = Effect.timeoutOrElse(readOn, {
+    duration: limit,
+    orElse: () =>
+      Effect.fail(logError(`The invalidation log took longer than the limit of ${limit} ms to catch up with`))
+  })
 
   const append = Effect.fnUntraced(function*(tags: ReadonlyArray<string>) {
     const { answer, complete } = yield* ask(sizeOf(tags) > maxRecordBytes ? [] : tags)
@@ -170,7 +186,7 @@ export const makeLinkedLog = Effect.fnUntraced(function*(
     while (true) {
       yield* Effect.sleep(Math.max(interval - heard.silence(), Math.min(interval / 4, longestPause)))
       if (heard.silence() < interval) continue
-      const exit = yield* Effect.exit(catchUp)
+      const exit = yield* Effect.exit(readOn)
       lose(Exit.isFailure(exit) ? reasonOf(exit.cause) : logError(tooSlow))
     }
   }))
@@ -187,7 +203,7 @@ export const makeLinkedLog = Effect.fnUntraced(function*(
         continue
       }
       // Something may have been missed, or something is in the log that only the log itself can judge.
-      const caughtUp = yield* Effect.exit(catchUp)
+      const caughtUp = yield* Effect.exit(readOn)
       failures = Exit.isSuccess(exit) && Exit.isSuccess(caughtUp) ? 0 : failures + 1
       if (failures > 0) yield* Effect.sleep(Math.min(firstPause * 2 ** failures, interval, longestPause))
     }
@@ -201,6 +217,10 @@ const heartbeatsPerBound = 5
 // In milliseconds.
 const firstPause = 10
 const longestPause = 1000
+
+const below =
+  "The invalidation log stands below what this process has been told: the clock of its server was more than a year ahead. "
+  + "Start this process again"
 
 const tooSlow = "The invalidation log answers too late: what it says is older than `maxStaleness` when it comes"
 

@@ -9,6 +9,7 @@ const start = Effect.fnUntraced(function*(options?: Partial<Options>) {
   const problems: Array<string> = []
   const log = yield* makeLinkedLog(script.remote, {
     maxStaleness: 5000,
+    limit: 60_000,
     ...options
   })
   const changes: Array<string> = []
