@@ -257,6 +257,9 @@ const unusableOption = (options: RedisOptions): string | undefined => {
   if ((options.keyPrefix ?? "") !== "") return "`keyPrefix` has to be left out: a cache has a namespace of its own"
   if (options.stringNumbers === true) return "`stringNumbers` has to be left out: numbers in answers are read as such"
   if (options.replyMapping === "resp3") return "`replyMapping` has to be left out: answers are read in their older form"
+  if ("scaleReads" in options && options.scaleReads !== "master") {
+    return "`scaleReads` has to be left out: a replica may not have yet what was stored"
+  }
   if (options.role === "slave") return "`role` has to be \"master\": a replica takes no writes"
   return undefined
 }

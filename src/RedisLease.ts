@@ -11,6 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Random from "effect/Random"
+import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type * as CacheError from "./CacheError.ts"
 import { formatVersion } from "./Codec.ts"
@@ -99,6 +100,9 @@ export const make = Effect.fnUntraced(function*(
     return yield* definitionError("RedisLease.duration", `${duration} ms is not from one millisecond to one day`)
   }
   const waitAtMost = yield* millis("RedisLease.waitAtMost", options?.waitAtMost ?? "30 seconds")
+  // For how long nobody asks again who is not woken: where nothing wakes, and where something should.
+  const pause = Math.min(duration / 10, 1000)
+  const patience = Math.min(duration / 3, 1000)
   const scope = yield* Effect.scope
   const wakes = yield* makeWakes({ channel: own.wake, connect: client.subscriber, limit: client.commandTimeout })
   const process = (yield* Random.nextIntBetween(0, Number.MAX_SAFE_INTEGER)).toString(36)
@@ -107,9 +111,12 @@ export const make = Effect.fnUntraced(function*(
   const take = Effect.fnUntraced(function*(key: string) {
     const lease: Place = { name: own.lease(key), token: `${process}.${(count++).toString(36)}` }
     let given: Given = "nothing"
-    const release = Effect.suspend(() =>
-      Effect.ignore(client.run((redis) => releaseLease(redis, { ...lease, channel: own.wake, given })))
+    const giveBack = Effect.suspend(() =>
+      client.run((redis) => releaseLease(redis, { ...lease, channel: own.wake, given }))
     )
+    // Nobody waits for a second attempt. After `duration` the lease has ended by itself.
+    const again = Effect.timeoutOption(Effect.retry(giveBack, Schedule.spaced(pause)), duration)
+    const release = Effect.catch(giveBack, () => Effect.forkIn(Effect.delay(Effect.ignore(again), pause), scope))
     // What was not waited for to the end may have been done all the same.
     const undo = (cause: Cause.Cause<CacheError.CacheError>) =>
       mayHaveTaken(cause) ? Effect.forkIn(release, scope, { uninterruptible: true }) : Effect.void
@@ -157,15 +164,12 @@ export const make = Effect.fnUntraced(function*(
     const left = yield* client.run((redis) => watchLease(redis, lease))
     if (left < 0) return "expired"
     // Not before the server sees it as over, too.
-    const told = yield* Effect.timeoutOption(Deferred.await(signal), Math.min(left + 1, most))
+    const told = yield* Effect.timeoutOption(Deferred.await(signal), Math.min(left + 1, most, patience))
     if (Option.isNone(told)) return undefined
     if (told.value !== "lost") return told.value
     yield* Effect.sleep(pause)
     return undefined
   })
-
-  // For how long nobody asks again who is not woken.
-  const pause = Math.min(duration / 10, 1000)
 
   return { take }
 })

@@ -1,12 +1,14 @@
 /**
  * Runs commands: each ends in time, and a server that fails is left alone for a moment.
  */
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as CircuitBreaker from "effect/persistence/CircuitBreaker"
 import type * as Scope from "effect/Scope"
 import type * as CacheError from "../../CacheError.ts"
 import { serverError } from "../errors.ts"
+import { steadyClock } from "../steadyClock.ts"
 import { makeTimeLimit } from "../timeLimit.ts"
 import { replyError, timedOut } from "./replyError.ts"
 
@@ -46,8 +48,10 @@ export const makeCommands = Effect.fnUntraced(function*(
     return CircuitBreaker.failure()
   }
 
+  // The breaker counts by the wall clock, which may be set back while it is open.
+  const clock = steadyClock(yield* Clock.Clock)
   const guarded = <A>(effect: Effect.Effect<A, CacheError.CacheError>) =>
-    breaker.execute(effect, { key: "server", classify })
+    Effect.provideService(breaker.execute(effect, { key: "server", classify }), Clock.Clock, clock)
 
   const open = () =>
     serverError("circuit-open", `Redis failed ${failuresToOpen} times in a row, and is not asked for a moment`, last)

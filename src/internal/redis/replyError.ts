@@ -18,6 +18,9 @@ export const replyError = (thrown: unknown): CacheError.CacheError => {
       : serverError(known[0], `${known[1]}: ${text}`, shown)
   }
   if (text === "Command timed out") return timedOut(shown)
+  if (nameOf(cause) === "MaxRetriesPerRequestError") {
+    return serverError("unreachable", "The connection to Redis was lost before there was an answer", shown)
+  }
   if (nameOf(cause) === "ParserError") return serverError("unreachable", "What answers there is no Redis", shown)
   return isConnectionError(cause, text)
     ? serverError("unreachable", `Redis cannot be reached: ${text}`, shown)
