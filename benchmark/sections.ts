@@ -19,6 +19,17 @@ export const sections: Readonly<Record<string, Section>> = {
   miss: { title: "A miss", load: () => import("./sections/miss.ts") },
   precompute: { title: "Precomputing a domain", load: () => import("./sections/precompute.ts") },
   jsonFile: { title: "A store in one JSON file", load: () => import("./sections/jsonFile.ts") },
+  redisHit: { title: "A hit from Redis", load: () => import("./sections/redisHit.ts") },
+  redisStrong: { title: "Strong consistency", load: () => import("./sections/redisStrong.ts") },
+  redisPropagation: {
+    title: "An invalidation on its way to other processes",
+    load: () => import("./sections/redisPropagation.ts")
+  },
+  redisStampede: {
+    title: "A cold key that everyone asks for, in several processes",
+    load: () => import("./sections/redisStampede.ts")
+  },
+  redisAppend: { title: "Invalidation over Redis, by entries", load: () => import("./sections/redisAppend.ts") },
   memory: { title: "Memory", load: () => import("./sections/memory.ts") },
   parts: { title: "Building blocks", load: () => import("./sections/parts.ts") }
 }

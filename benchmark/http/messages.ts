@@ -1,8 +1,6 @@
 /**
- * What the benchmark, its server and its load generator tell each other. Every question gets one answer.
+ * What the benchmark, its server and its load generator tell each other.
  */
-import { type ChildProcess, fork } from "node:child_process"
-import { once } from "node:events"
 import type { Subject } from "./app.ts"
 
 export interface Load {
@@ -26,20 +24,4 @@ export interface ServerState {
   readonly port: number
   readonly barePort: number
   readonly cpu: number
-}
-
-export const start = (file: string): ChildProcess =>
-  fork(new URL(file, import.meta.url), { execArgv: ["--disable-warning=ExperimentalWarning"], serialization: "json" })
-
-export const ask = async <Answer>(child: ChildProcess, question: unknown): Promise<Answer> => {
-  const stop = new AbortController()
-  const ended = once(child, "exit", stop).then(() => {
-    throw new Error("a process of the benchmark ended too soon")
-  })
-  const answer = once(child, "message", stop)
-  child.send(question as object)
-  const [message] = await Promise.race([answer, ended]) as [Answer]
-  stop.abort()
-  await ended.catch(() => {})
-  return message
 }

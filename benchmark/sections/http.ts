@@ -4,13 +4,14 @@
  */
 import { check, type Settings } from "../fixtures.ts"
 import { type Subject, subjects } from "../http/app.ts"
-import { ask, type Done, type Load, type ServerState, start } from "../http/messages.ts"
+import type { Done, Load, ServerState } from "../http/messages.ts"
 import { distribution, paired, ratio, type Samples } from "../paired.ts"
+import { ask, start } from "../processes.ts"
 import { cells, goal, type Report, row, type Table, times, whole } from "../report.ts"
 
 export const run = async ({ quick }: Settings): Promise<Report> => {
-  const server = start("./server.ts")
-  const load = start("./load.ts")
+  const server = start(new URL("../http/server.ts", import.meta.url))
+  const load = start(new URL("../http/load.ts", import.meta.url))
   try {
     const { barePort, port } = await ask<ServerState>(server, "state")
     const cpu: Record<string, Array<number>> = {}

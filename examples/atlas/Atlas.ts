@@ -4,7 +4,7 @@
  * This is the data layer of the example service. It knows nothing of the cache: every call is a query, and `queries`
  * counts them.
  */
-import { Context, Effect, Layer, Schema } from "effect"
+import { Config, Context, Effect, Layer, Option, Schema } from "effect"
 import { HttpServerRespondable, HttpServerResponse } from "effect/http"
 import { open } from "./database.ts"
 
@@ -180,76 +180,82 @@ export class Atlas extends Context.Service<Atlas, {
   /** How often each method has run so far, those included that found nothing. */
   readonly queries: Effect.Effect<Readonly<Record<Query, number>>>
 }>()("effect-cached/examples/atlas/Atlas") {
-  /** An atlas with a database of its own, which takes up to a second to fill. */
-  static readonly layer: Layer.Layer<Atlas> = Layer.effect(
-    Atlas,
-    Effect.gen(function*() {
-      const database = yield* open
-      const selectCountry = database.prepare("SELECT * FROM country WHERE code = ?")
-      const selectCities = database.prepare(
-        "SELECT * FROM city WHERE country = ? AND population >= ? ORDER BY population DESC, id LIMIT ?"
-      )
-      const selectCity = database.prepare("SELECT * FROM city WHERE id = ?")
-      const selectNearest = database.prepare(
-        "SELECT *, distance(latitude, longitude, ?, ?) AS distance FROM city ORDER BY distance, id LIMIT ?"
-      )
-      const selectRankings = {
-        "cities": database.prepare(rankingsBy("COUNT(city.id)")),
-        "population": database.prepare(rankingsBy("COALESCE(SUM(city.population), 0)")),
-        "largest-city": database.prepare(rankingsBy("COALESCE(MAX(city.population), 0)"))
-      }
-      const selectCensus = database.prepare(census)
-      const updatePopulation = database.prepare("UPDATE city SET population = ? WHERE id = ? RETURNING *")
+  /** The atlas with the database in the file at `path`, by default one of its own, which takes up to a second to fill. */
+  static readonly make = Effect.fnUntraced(function*(path?: string) {
+    const database = yield* open(path)
+    const selectCountry = database.prepare("SELECT * FROM country WHERE code = ?")
+    const selectCities = database.prepare(
+      "SELECT * FROM city WHERE country = ? AND population >= ? ORDER BY population DESC, id LIMIT ?"
+    )
+    const selectCity = database.prepare("SELECT * FROM city WHERE id = ?")
+    const selectNearest = database.prepare(
+      "SELECT *, distance(latitude, longitude, ?, ?) AS distance FROM city ORDER BY distance, id LIMIT ?"
+    )
+    const selectRankings = {
+      "cities": database.prepare(rankingsBy("COUNT(city.id)")),
+      "population": database.prepare(rankingsBy("COALESCE(SUM(city.population), 0)")),
+      "largest-city": database.prepare(rankingsBy("COALESCE(MAX(city.population), 0)"))
+    }
+    const selectCensus = database.prepare(census)
+    const updatePopulation = database.prepare("UPDATE city SET population = ? WHERE id = ? RETURNING *")
 
-      const counts: Record<Query, number> = {
-        country: 0,
-        citiesOf: 0,
-        city: 0,
-        nearest: 0,
-        rankings: 0,
-        census: 0,
-        setPopulation: 0
-      }
-      const query = <A>(name: Query, run: () => A): Effect.Effect<A> =>
-        Effect.sync(() => {
-          counts[name]++
-          return run()
-        })
-
-      return Atlas.of({
-        country: Effect.fnUntraced(function*(code) {
-          const row = yield* query("country", () => selectCountry.get(code))
-          if (row === undefined) return yield* new CountryNotFound({ code })
-          return decodeCountry(row)
-        }),
-        citiesOf: (code, options) =>
-          query(
-            "citiesOf",
-            () => decodeCities(selectCities.all(code, options?.minPopulation ?? 0, options?.limit ?? 100))
-          ),
-        city: Effect.fnUntraced(function*(id) {
-          const row = yield* query("city", () => selectCity.get(id))
-          if (row === undefined) return yield* new CityNotFound({ id })
-          return decodeCity(row)
-        }),
-        nearest: ({ latitude, longitude }, count) =>
-          query("nearest", () => decodeNearbyCities(selectNearest.all(latitude, longitude, count))),
-        rankings: (continent, measure, options) =>
-          // SQLite reads a negative limit as none.
-          query("rankings", () => decodeRankings(selectRankings[measure].all(continent, options?.limit ?? -1))),
-        census: (continent, band, places) =>
-          query("census", () => {
-            const [from, to] = bounds[band]
-            return decodeCensus(selectCensus.get({ continent, places, from, to }))
-          }),
-        setPopulation: Effect.fnUntraced(function*(id, population) {
-          const row = yield* query("setPopulation", () => updatePopulation.get(population, id))
-          if (row === undefined) return yield* new CityNotFound({ id })
-          return decodeCity(row)
-        }),
-        queries: Effect.sync(() => ({ ...counts }))
+    const counts: Record<Query, number> = {
+      country: 0,
+      citiesOf: 0,
+      city: 0,
+      nearest: 0,
+      rankings: 0,
+      census: 0,
+      setPopulation: 0
+    }
+    const query = <A>(name: Query, run: () => A): Effect.Effect<A> =>
+      Effect.sync(() => {
+        counts[name]++
+        return run()
       })
+
+    return Atlas.of({
+      country: Effect.fnUntraced(function*(code) {
+        const row = yield* query("country", () => selectCountry.get(code))
+        if (row === undefined) return yield* new CountryNotFound({ code })
+        return decodeCountry(row)
+      }),
+      citiesOf: (code, options) =>
+        query(
+          "citiesOf",
+          () => decodeCities(selectCities.all(code, options?.minPopulation ?? 0, options?.limit ?? 100))
+        ),
+      city: Effect.fnUntraced(function*(id) {
+        const row = yield* query("city", () => selectCity.get(id))
+        if (row === undefined) return yield* new CityNotFound({ id })
+        return decodeCity(row)
+      }),
+      nearest: ({ latitude, longitude }, count) =>
+        query("nearest", () => decodeNearbyCities(selectNearest.all(latitude, longitude, count))),
+      rankings: (continent, measure, options) =>
+        // SQLite reads a negative limit as none.
+        query("rankings", () => decodeRankings(selectRankings[measure].all(continent, options?.limit ?? -1))),
+      census: (continent, band, places) =>
+        query("census", () => {
+          const [from, to] = bounds[band]
+          return decodeCensus(selectCensus.get({ continent, places, from, to }))
+        }),
+      setPopulation: Effect.fnUntraced(function*(id, population) {
+        const row = yield* query("setPopulation", () => updatePopulation.get(population, id))
+        if (row === undefined) return yield* new CityNotFound({ id })
+        return decodeCity(row)
+      }),
+      queries: Effect.sync(() => ({ ...counts }))
     })
+  })
+
+  /** An atlas with a database of its own. */
+  static readonly layer: Layer.Layer<Atlas> = Layer.effect(Atlas, Atlas.make())
+
+  /** The same, or where `DATABASE` is the path of a file, an atlas that several processes share. */
+  static readonly layerConfig: Layer.Layer<Atlas, Config.ConfigError> = Layer.effect(
+    Atlas,
+    Effect.flatMap(Config.option(Config.String("DATABASE")), (path) => Atlas.make(Option.getOrUndefined(path)))
   )
 }
 

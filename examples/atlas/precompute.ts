@@ -1,12 +1,12 @@
 /**
  * What the atlas computes ahead of time, and where it is kept: in `reports.json`, beside this file. It is there to be read,
- * edited and committed; `git diff` shows what has changed.
+ * edited and committed; `git diff` shows what has changed. With `REDIS_URL` it is kept in Redis, for many processes.
  *
  * `main.ts` makes it complete at each start. `npx effect-cached precompute examples/atlas/precompute.ts` does the same
  * without a server: the command takes the functions, the `layer` and the `options` that a module exports.
  */
 import { NodeServices } from "@effect/platform-node"
-import { Layer } from "effect"
+import { Config, Effect, Layer, Option } from "effect"
 import { Broadcaster, DependencyGraph, Precompute, ResultCache, Store } from "effect-cached"
 import * as JsonFileStore from "effect-cached/JsonFileStore"
 import { join } from "node:path"
@@ -34,8 +34,18 @@ export const cachesAt = (path: string) => {
   return Layer.merge(Reports.layer.pipe(Layer.provide(cacheInFile)), cacheInMemory)
 }
 
-/** The caches, with the committed file. */
-export const caches = cachesAt(join(import.meta.dirname, "reports.json"))
+/**
+ * One cache for all, in the Redis at `url`, with memory in front. Every process that uses it hears of the invalidations of
+ * all others, and what one has computed, or is computing, none of the others computes.
+ */
+export const cachesIn = (url: string) =>
+  Reports.layer.pipe(Layer.provideMerge(ResultCache.layerRedis({ url, namespace: "atlas" })))
+
+/** The caches: in Redis with `REDIS_URL`, and otherwise with the committed file. */
+export const caches = Layer.unwrap(Effect.gen(function*() {
+  const url = yield* Config.option(Config.String("REDIS_URL"))
+  return Option.isSome(url) ? cachesIn(url.value) : cachesAt(join(import.meta.dirname, "reports.json"))
+}))
 
 /** The same over an atlas of its own: what the command uses. */
-export const layer = caches.pipe(Layer.provide([Atlas.layer, NodeServices.layer]))
+export const layer = caches.pipe(Layer.provide([Atlas.layerConfig, NodeServices.layer]))
