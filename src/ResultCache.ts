@@ -145,7 +145,8 @@ export class ResultCache extends Context.Service<ResultCache, {
  *
  * **Details**
  *
- * - `storeTimeout`: the longest that a store outside this process may delay an answer, default one second.
+ * - `storeTimeout`: the longest that a store outside this process may delay an answer, default one second. What is to be stored
+ *   durably, and a store that is cleared, may take up to a minute.
  * - `onEvent`: called synchronously for every event. What it throws is ignored.
  *
  * @category models
@@ -215,7 +216,7 @@ export const make = Effect.fnUntraced(function*(
     fiber?: Fiber.Fiber<unknown, unknown>
   ): CacheEntry.CacheEntry | undefined => {
     const doubts = fiber !== undefined && doubters.count > 0 &&
-      Context.getOrUndefined(fiber.context, CurrentFlight)?.flight.doubts !== undefined
+      Context.getOrUndefined(fiber.context, CurrentFlight)?.flight.doubts === true
     const entry = doubts ? undefined : store.peek(key)
     return entry !== undefined && mayServe(entry, fingerprint) ? entry : undefined
   }
@@ -251,7 +252,7 @@ export const make = Effect.fnUntraced(function*(
       Effect.withFiber((fiber) => {
         const asking: Asking = { request, restore, current: Context.getOrUndefined(fiber.context, CurrentFlight) }
         if (request.fresh === true) return takeOff(asking, undefined)
-        if (asking.current?.flight.doubts !== undefined) return doubtfully(asking, asking.current.flight.doubts)
+        if (asking.current?.flight.doubts === true) return doubtfully(asking)
         return request.strong === true ? strongly(asking) : attempt(asking, true, undefined)
       })
     )
@@ -276,21 +277,28 @@ export const make = Effect.fnUntraced(function*(
     return Effect.flatMap(asking.restore(asked), ({ got, heard }) => {
       if (Exit.isSuccess(heard)) return attempt(asking, true, got)
       const flight = flights.get(key)
-      return flight?.doubts !== undefined && flight.number > arrival
-        ? join(flight, asking, false)
-        : takeOff(inDoubt(asking), undefined)
+      const again = () => takeOff(inDoubt(asking), undefined)
+      return flight?.doubts === true && flight.number > arrival ? join(flight, asking, again) : again()
     })
   }
 
-  // Computes what was not computed since the question failed to which the log did not answer.
-  const doubtfully = (asking: Asking, since: Map<string, Flight>): Effect.Effect<Answer, CacheError.CacheError> => {
-    const known = since.get(asking.request.key)
-    if (known === undefined || known.owner !== flights) return takeOff(inDoubt(asking), undefined)
+  // Computes what this computation has not computed yet.
+  const doubtfully = (asking: Asking): Effect.Effect<Answer, CacheError.CacheError> => {
+    const known = alreadyComputed(asking)
+    return known === undefined
+      ? takeOff(inDoubt(asking), undefined)
+      : join(known, asking, () => takeOff(inDoubt(asking), undefined))
+  }
+
+  // A computation that asks twice for the same, or through others, would be given it from the store if the log said anything.
+  const alreadyComputed = ({ current, request }: Asking): Flight | undefined => {
+    const known = current?.flight.computed?.get(request.key)
+    if (known === undefined || known.owner !== flights || known.abandoned) return undefined
     const { landing } = known
     const isGood = landing === undefined
       ? graph.isUntouched(known)
       : graph.isUntouched(landing) && landing.exit?._tag === "Success"
-    return isGood ? join(known, asking, false) : takeOff(inDoubt(asking), undefined)
+    return isGood && (known.doubts || isRecent(known.oldest)) ? known : undefined
   }
 
   // A follower that finds its flight's result invalidated asks once more: the next flight started after it arrived, so
@@ -308,22 +316,31 @@ export const make = Effect.fnUntraced(function*(
       tellHit(key)
       return Effect.succeed(answer("hit", landed(entry, graph.revision()), asking.current))
     }
-    return flight !== undefined && mayJoin(flight) ? join(flight, asking, mayRepeat) : takeOff(asking, got)
+    const again = mayRepeat ? () => attempt(asking, false, undefined) : undefined
+    if (flight !== undefined && mayJoin(flight)) return join(flight, asking, again)
+    const known = log.isCurrent() ? undefined : alreadyComputed(asking)
+    return known === undefined ? takeOff(asking, got) : join(known, asking, again)
   }
 
-  const join = (flight: Flight, asking: Asking, mayRepeat: boolean): Effect.Effect<Answer, CacheError.CacheError> => {
+  // `again` is for who finds, in the end, that the result was invalidated after the flight had started.
+  const join = (
+    flight: Flight,
+    asking: Asking,
+    again: (() => Effect.Effect<Answer, CacheError.CacheError>) | undefined
+  ): Effect.Effect<Answer, CacheError.CacheError> => {
     const { current, request } = asking
     if (current?.flight.wouldWaitForItself(flights, request.key, flight) === true) {
       return Effect.fail(recursionError(request.key))
     }
     flight.waiters++
     flight.joined = true
+    current?.flight.computed?.set(request.key, flight)
     tell(CacheEvent.Joined({ key: request.key }))
     return Effect.flatMap(
       wait(flight, asking),
       (landing) =>
-        mayRepeat && (!graph.isUntouched(landing) || (request.durable === true && isUnsaved(landing)))
-          ? attempt(asking, false, undefined)
+        again !== undefined && (!graph.isUntouched(landing) || (request.durable === true && isUnsaved(landing)))
+          ? again()
           : Effect.succeed(answer("joined", landing, current))
     )
   }
@@ -378,6 +395,7 @@ export const make = Effect.fnUntraced(function*(
       flight.waiters--
       if (flight.waiters > 0 || flight.landing !== undefined) return Effect.void
       // The last one leaves. Nobody may join any more while the computation is being interrupted.
+      flight.abandoned = true
       retire(flight)
       return Fiber.interrupt(flight.fiber!)
     })
@@ -397,7 +415,8 @@ export const make = Effect.fnUntraced(function*(
   // Registered, started and observed in one step: from here on the flight lands and leaves the map, whatever happens.
   const start = ({ current, doubts, request }: Asking, got: Got | undefined): Flight => {
     const parent = current?.flight
-    const doubting = doubts ?? parent?.doubts
+    const inDoubt = doubts === true || parent?.doubts === true
+    const computed = parent?.computed ?? (inDoubt || !log.isCurrent() ? new Map<string, Flight>() : undefined)
     const flight = new Flight(
       flights,
       request.key,
@@ -405,9 +424,10 @@ export const make = Effect.fnUntraced(function*(
       graph.revision(),
       parent,
       startedNow(),
-      doubting
+      inDoubt,
+      computed
     )
-    doubting?.set(request.key, flight)
+    computed?.set(request.key, flight)
     // Who comes after an invalidation does not stand behind the computation that was ended by it.
     const mayWait = !flights.has(request.key)
     flights.set(request.key, flight)
@@ -416,14 +436,14 @@ export const make = Effect.fnUntraced(function*(
       ? Effect.andThen(Effect.yieldNow, fly(flight, request, got, mayWait))
       : fly(flight, request, got, mayWait)
     airborne.count++
-    if (doubting !== undefined) doubters.count++
+    if (inDoubt) doubters.count++
     // The computation may ask for something before this returns: that its caller waits for it has to be known by then.
     parent?.startWaitingFor(flight)
     flight.fiber = Effect.runForkWith(context)(run)
     parent?.stopWaitingFor(flight)
     flight.fiber.addObserver((exit) => {
       airborne.count--
-      if (doubting !== undefined) doubters.count--
+      if (inDoubt) doubters.count--
       finish(flight, settled(flight, exit))
     })
     Fiber.runIn(flight.fiber, scope)
@@ -537,6 +557,12 @@ export const make = Effect.fnUntraced(function*(
     finish(flight, settled(flight, computed, { entry, stored: true }))
   })
 
+  // Everything has ended already. A large store goes on clearing after nobody waits for it any more.
+  const clearStore = Effect.flatMap(
+    Effect.forkIn(guarded("", "clear", () => store.clear, true), scope, { startImmediately: true }),
+    (clearing) => Effect.asVoid(Effect.timeoutOption(Fiber.await(clearing), storeTimeout))
+  )
+
   return ResultCache.of({
     invalidate: (tags) =>
       Effect.suspend(() => {
@@ -546,7 +572,7 @@ export const make = Effect.fnUntraced(function*(
         }
         return tags.length === 0 ? Effect.void : forget(tags)
       }),
-    clear: Effect.andThen(forget([]), Effect.asVoid(guarded("", "clear", () => store.clear, true))),
+    clear: Effect.andThen(forget([]), clearStore),
     events,
     counts: Effect.sync(() => ({ ...counts })),
     peek,
@@ -566,8 +592,8 @@ export const make = Effect.fnUntraced(function*(
 interface Asking {
   readonly request: Lookup
   readonly current: CurrentFlight["Service"] | undefined
-  /** There, if nothing may be read that was there before: what was computed instead. */
-  readonly doubts?: Map<string, Flight> | undefined
+  /** Whether nothing may be read that was there before. */
+  readonly doubts?: boolean | undefined
   readonly restore: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 }
 
@@ -589,7 +615,7 @@ const answer = (how: Answer["how"], landing: Landing, current: Asking["current"]
 const inDoubt = (asking: Asking): Asking => ({
   ...asking,
   request: { ...asking.request, fresh: true },
-  doubts: asking.current?.flight.doubts ?? new Map()
+  doubts: true
 })
 
 // A computation starts on the stack of its caller, and resumes who waits for it on its own. A long chain of keys that ask for

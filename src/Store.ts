@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -189,8 +190,8 @@ export const layerMemory = (options?: MemoryOptions): Layer.Layer<Store, CacheEr
  *
  * **Details**
  *
- * `peek` looks into `near`. `get` asks `far` as well, takes the entry of the later position and copies it to `near`. Writes
- * and removals go to both.
+ * `peek` looks into `near`. `get` asks `far` as well, takes the entry of the later position, or what is not expired yet, and
+ * copies it to `near`. Writes and removals go to both.
  *
  * **Example** (Live values in front of bytes)
  *
@@ -234,8 +235,11 @@ export const layerTiered = <E1, R1, E2, R2>(tiers: {
     // Fresh, so that two tiers made of one layer value are two stores.
     const near = Context.get(yield* Layer.build(Layer.fresh(tiers.near)), Store)
     const far = Context.get(yield* Layer.build(Layer.fresh(tiers.far)), Store)
-    return tiered(near, far)
+    return tiered(near, far, yield* Clock.Clock)
   }))
+
+const isNewer = (one: CacheEntry.Stored, other: CacheEntry.Stored): boolean =>
+  one.position > other.position || (one.position === other.position && one.createdAt > other.createdAt)
 
 // Each tier is tried, whatever becomes of the other.
 const both = (
@@ -243,16 +247,20 @@ const both = (
   far: Effect.Effect<void, CacheError.CacheError>
 ): Effect.Effect<void, CacheError.CacheError> => Effect.flatMap(Effect.exit(near), (exit) => Effect.andThen(far, exit))
 
-const tiered = (near: Store["Service"], far: Store["Service"]): Store["Service"] =>
+const tiered = (near: Store["Service"], far: Store["Service"], clock: Clock.Clock): Store["Service"] =>
   Store.of({
     remote: true,
     peek: near.peek,
     get: Effect.fnUntraced(function*(key) {
       const close = near.remote ? yield* near.get(key) : near.peek(key)
       const distant = yield* far.get(key)
-      if (distant === undefined || (close !== undefined && close.position >= distant.position)) return close
+      const isOver = close !== undefined && close.expiresAt <= clock.currentTimeMillisUnsafe()
+      if (distant === undefined || (close !== undefined && !isOver && !isNewer(distant, close))) return close
       // Nothing that was not checked is copied: not every store can keep that.
-      if (distant.unchecked === undefined) yield* near.set(distant)
+      if (distant.unchecked === undefined) {
+        if (isOver) yield* near.remove(key)
+        yield* near.set(distant)
+      }
       return distant
     }),
     set: Effect.fnUntraced(function*(entry) {

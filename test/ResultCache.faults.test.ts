@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Deferred, Effect, Exit, Fiber, Layer, Schema, Scope } from "effect"
+import { Context, Deferred, Effect, Exit, Fiber, Layer, Schema, Scope, Stream } from "effect"
 import {
   addDeps,
   Broadcaster,
@@ -228,9 +228,10 @@ describe("A store that hangs (scenario 45)", () => {
         assert.strictEqual(yield* read, 1)
         const clearing = yield* start(cache.clear)
         assert.strictEqual(yield* read, 2, "it ends everything before the store has answered")
-        yield* TestClock.adjust("1 second")
+        yield* TestClock.adjust("1 minute")
         yield* Fiber.join(clearing)
         assert.strictEqual(yield* read, 2)
+        yield* TestClock.adjust("1 minute")
         assert.strictEqual((yield* cache.counts).StoreFailed, 1)
       }).pipe(Effect.provide([Store.layerMemory(), DependencyGraph.layer(), Broadcaster.layerLocal]))
   )
@@ -264,6 +265,52 @@ describe("A store that is slow (scenario 45)", () => {
       // The computation began after the invalidation.
       assert.deepStrictEqual([yield* read, yield* read], [2, 2])
     }).pipe(Effect.provide(faulty())))
+})
+
+describe("A store that takes long to be cleared", () => {
+  // One entry each time, as a large store is cleared page by page.
+  const cleared = Effect.fnUntraced(function*(millisEach: number) {
+    const bytes = Context.get(
+      yield* Layer.build(ByteStore.layerMemory().pipe(Layer.provide(MsgPackCodec.layer()))),
+      Store.Store
+    )
+    const remove = Effect.fnUntraced(function*(key: string) {
+      yield* Effect.sleep(millisEach)
+      yield* bytes.remove(key)
+    })
+    const store = Store.Store.of({
+      ...bytes,
+      remote: true,
+      clear: Stream.runForEach(bytes.entries, ({ key }) => remove(key))
+    })
+    const services = yield* Layer.build(
+      CacheTest.layerWith().pipe(
+        Layer.provide([Layer.succeed(Store.Store)(store), DependencyGraph.layer(), Broadcaster.layerLocal])
+      )
+    )
+    const fn = yield* Effect.provide(
+      Cached.make("fn", { input: { n: Schema.Number }, success: Schema.Number }, ({ n }) => Effect.succeed(n)),
+      services
+    )
+    for (let n = 0; n < 10; n++) yield* fn({ n })
+    const clearing = yield* start(Effect.exit(Effect.provide(clear, services)))
+    yield* TestClock.adjust(10 * millisEach)
+    assert.isTrue(Exit.isSuccess(yield* Fiber.join(clearing)))
+    return { left: (yield* Stream.runCollect(bytes.entries)).length, faults: yield* Effect.provide(faults, services) }
+  })
+
+  it.effect("is cleared to its end, though an answer would not be waited for so long", () =>
+    Effect.gen(function*() {
+      const { faults, left } = yield* cleared(900)
+      assert.deepStrictEqual({ faults, left }, { faults: [], left: 0 })
+    }))
+
+  it.effect("is not waited for without an end, and what is left is reported", () =>
+    Effect.gen(function*() {
+      const { faults, left } = yield* cleared(10_000)
+      assert.isAbove(left, 0)
+      assert.deepStrictEqual(faults, ["StoreFailed TimeoutError Store.clear"])
+    }))
 })
 
 describe("A store that is full (scenario 45)", () => {

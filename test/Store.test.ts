@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
 import { CacheEntry, Store } from "effect-cached"
 import { FaultyStore } from "effect-cached/testing"
+import { TestClock } from "effect/testing"
 import { makeEntry, storedPart } from "./suites/entries.ts"
 import { storeSuite } from "./suites/storeSuite.ts"
 
@@ -113,6 +114,20 @@ describe("layerTiered", () => {
       assert.deepStrictEqual((yield* near.get("a"))?.body, "new")
       yield* near.set(makeEntry("a", { position: 12, body: "newest" }))
       assert.deepStrictEqual((yield* store.get("a"))?.body, "newest")
+    }))
+
+  it.effect("gives what another process stored in the place of an expired entry, or later", () =>
+    Effect.gen(function*() {
+      const { far, near, store } = yield* tiers
+      yield* near.set(makeEntry("a", { body: "old", createdAt: 0, expiresAt: 1000 }))
+      yield* far.set(makeEntry("a", { body: "later", createdAt: 500, expiresAt: 5000 }))
+      assert.strictEqual((yield* store.get("a"))?.body, "later")
+      yield* near.remove("a")
+      yield* near.set(makeEntry("a", { body: "old", position: 12, expiresAt: 1000 }))
+      assert.strictEqual((yield* store.get("a"))?.body, "old", "of a later position, as long as it lasts")
+      yield* TestClock.adjust(1000)
+      assert.strictEqual((yield* store.get("a"))?.body, "later")
+      assert.strictEqual(store.peek("a")?.body, "later")
     }))
 
   it.effect("finds in the far tier what the near one evicted", () =>

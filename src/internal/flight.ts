@@ -70,11 +70,10 @@ export class Flight {
   started: Moment | undefined
   /** Counts flights: those with a larger number were started later. */
   readonly number = ++takenOff.count
-  /**
-   * There, if it may read nothing that was there before it, because the log did not say whether that is still valid: what it,
-   * and all that it asks for, have computed instead.
-   */
-  readonly doubts: Map<string, Flight> | undefined
+  /** Whether it may read nothing that was there before it, because the log did not say whether that is still valid. */
+  readonly doubts: boolean
+  /** While the log says nothing: what this computation, and those that it asks for, have computed already. */
+  readonly computed: Map<string, Flight> | undefined
   readonly parent: Flight | undefined
   readonly depth: number
   readonly deferred = Deferred.makeUnsafe<Landing>()
@@ -86,7 +85,9 @@ export class Flight {
   because: CacheEvent.Because = "missing"
   /** Whoever starts a flight waits for it. */
   waiters = 1
-  /** Whether anybody else ever did. */
+  /** Whether the last one has left, and it is being interrupted. */
+  abandoned = false
+  /** Whether anybody but its starter ever waited. */
   joined = false
   /** The first malformed tag. */
   problem: CacheError.CacheError | undefined = undefined
@@ -106,7 +107,8 @@ export class Flight {
     since: number,
     parent: Flight | undefined,
     started?: Moment,
-    doubts?: Map<string, Flight>
+    doubts = false,
+    computed?: Map<string, Flight>
   ) {
     this.owner = owner
     this.key = key
@@ -114,6 +116,7 @@ export class Flight {
     this.since = since
     this.started = started
     this.doubts = doubts
+    this.computed = computed
     this.parent = parent
     this.depth = parent === undefined ? 0 : parent.depth + 1
   }

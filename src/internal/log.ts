@@ -10,7 +10,6 @@ import type * as Scope from "effect/Scope"
 import type * as CacheError from "../CacheError.ts"
 import * as CacheEvent from "../CacheEvent.ts"
 import { logError } from "./errors.ts"
-import { covers } from "./tagText.ts"
 
 interface Record {
   readonly tags: ReadonlyArray<string>
@@ -76,7 +75,12 @@ interface Queued {
   readonly turn: number
   readonly release: () => void
   /** Who waits for it to be taken, or to fail once more. */
-  waiting: Array<Deferred.Deferred<void, CacheError.CacheError>>
+  waiting: ReadonlyArray<Waiting>
+}
+
+interface Waiting {
+  readonly turn: number
+  readonly taken: Deferred.Deferred<void, CacheError.CacheError>
 }
 
 /**
@@ -112,19 +116,22 @@ export const makeForget = (log: Log, graph: Graph, scope: Scope.Scope, tell: Tel
   // The graph has been told by the log. A record that was on its way to the log before an invalidation was asked for may stand
   // before the change that the invalidation is about.
   const took = (tags: ReadonlyArray<string>, position: number, asked: number) => {
+    const covers = covering(tags)
     for (const [name, queued] of queue) {
-      if (queued.turn >= asked || !coversAll(tags, queued.tags)) continue
+      if (!queued.tags.every(covers) || (queued.tags.length === 0 && tags.length > 0)) continue
+      // Who asked for the same after the record was on its way stays, and keeps nobody else waiting.
+      answer(queued, asked, Exit.void)
+      if (queued.turn >= asked) continue
       queue.delete(name)
       queued.release()
-      answer(queued, Exit.void)
     }
     tell(CacheEvent.Invalidated({ tags, position }))
   }
 
-  const answer = (queued: Queued, exit: Exit.Exit<void, CacheError.CacheError>) => {
+  const answer = (queued: Queued, before: number, exit: Exit.Exit<void, CacheError.CacheError>) => {
     const { waiting } = queued
-    queued.waiting = []
-    for (const one of waiting) Deferred.doneUnsafe(one, exit)
+    queued.waiting = waiting.filter(({ turn }) => turn >= before)
+    for (const { taken, turn } of waiting) if (turn < before) Deferred.doneUnsafe(taken, exit)
   }
 
   const append = (tags: ReadonlyArray<string>) =>
@@ -147,7 +154,7 @@ export const makeForget = (log: Log, graph: Graph, scope: Scope.Scope, tell: Tel
 
   const delivered = (queued: Queued): Effect.Effect<void, CacheError.CacheError> => {
     const taken = Deferred.makeUnsafe<void, CacheError.CacheError>()
-    queued.waiting.push(taken)
+    queued.waiting = [...queued.waiting, { turn, taken }]
     return Effect.andThen(start, Deferred.await(taken))
   }
 
@@ -158,7 +165,7 @@ export const makeForget = (log: Log, graph: Graph, scope: Scope.Scope, tell: Tel
     delivery = done
     const run = Effect.onExit(deliverAll, (exit) => {
       delivery = undefined
-      if (Exit.isFailure(exit)) { for (const queued of queue.values()) answer(queued, exit) }
+      if (Exit.isFailure(exit)) { for (const queued of queue.values()) answer(queued, Infinity, exit) }
       Deferred.doneUnsafe(done, exit)
       // Someone may have come after the last look into the queue.
       return queue.size > 0 && Exit.isSuccess(exit) ? Effect.asVoid(start) : Effect.void
@@ -197,9 +204,17 @@ export const makeForget = (log: Log, graph: Graph, scope: Scope.Scope, tell: Tel
     })
 }
 
-// Whether a record that names `tags` ends all that one naming `others` would end.
-const coversAll = (tags: ReadonlyArray<string>, others: ReadonlyArray<string>): boolean =>
-  tags.length === 0 || (others.length > 0 && others.every((other) => tags.some((tag) => covers(tag, other))))
+// Whether a record that names `tags` ends what one naming another tag would end.
+const covering = (tags: ReadonlyArray<string>): (tag: string) => boolean => {
+  if (tags.length === 0) return () => true
+  const named = new Set(tags)
+  return (tag) => {
+    for (let end = tag.indexOf(":"); end !== -1; end = tag.indexOf(":", end + 1)) {
+      if (named.has(tag.slice(0, end))) return true
+    }
+    return named.has(tag)
+  }
+}
 
 // As many from the head of the queue as one record holds. None at all stands for everything, and alone.
 const firstOf = (queue: Iterable<Queued>): ReadonlyArray<string> => {
