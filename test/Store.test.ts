@@ -127,7 +127,7 @@ describe("layerTiered", () => {
       assert.strictEqual((yield* store.get("a"))?.body, "old", "of a later position, as long as it lasts")
       yield* TestClock.adjust(1000)
       assert.strictEqual((yield* store.get("a"))?.body, "later")
-      assert.strictEqual(store.peek("a")?.body, "later")
+      assert.strictEqual((yield* near.get("a"))?.body, "later")
     }))
 
   it.effect("finds in the far tier what the near one evicted", () =>
