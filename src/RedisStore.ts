@@ -220,16 +220,21 @@ const shifted = (entry: CacheEntry.CacheEntry, ahead: number): CacheEntry.CacheE
  *
  * ```ts import.meta.vitest
  * import { Config, Effect, Layer, Schema } from "effect"
- * import { Broadcaster, Cached, DependencyGraph, ResultCache } from "effect-cached"
+ * import { Cached, DependencyGraph, ResultCache } from "effect-cached"
  * import * as MsgPackCodec from "effect-cached/MsgPackCodec"
+ * import * as RedisBroadcaster from "effect-cached/RedisBroadcaster"
  * import * as RedisClient from "effect-cached/RedisClient"
  * import * as RedisStore from "effect-cached/RedisStore"
  *
- * const store = RedisStore.layer({ namespace: "example of layer", maxLifetime: "1 day" }).pipe(
- *   Layer.provide([RedisClient.layerConfig({ url: Config.Redacted("REDIS_URL") }), MsgPackCodec.layer()])
- * )
+ * // Who shares a store shares its log.
+ * const namespace = "example of layer"
  * const cache = ResultCache.layer().pipe(
- *   Layer.provide([store, DependencyGraph.layer(), Broadcaster.layerLocal])
+ *   Layer.provide([
+ *     RedisStore.layer({ namespace, maxLifetime: "1 day" }).pipe(Layer.provide(MsgPackCodec.layer())),
+ *     RedisBroadcaster.layer({ namespace }),
+ *     DependencyGraph.layer()
+ *   ]),
+ *   Layer.provide(RedisClient.layerConfig({ url: Config.Redacted("REDIS_URL") }))
  * )
  *
  * const program = Effect.gen(function*() {

@@ -1,5 +1,5 @@
 import { afterAll, assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Layer, ManagedRuntime, Result, Scope } from "effect"
+import { Duration, Effect, Exit, Fiber, Layer, ManagedRuntime, Result, Scope } from "effect"
 import type { Broadcaster, CacheError } from "effect-cached"
 import * as RedisBroadcaster from "effect-cached/RedisBroadcaster"
 import * as RedisClient from "effect-cached/RedisClient"
@@ -674,7 +674,16 @@ it.layer(RedisServer.layer(), { excludeTestServices: true })("RedisBroadcaster",
     it.effect("refuses options that cannot be used", () =>
       Effect.gen(function*() {
         const { url } = yield* RedisServer.RedisServer
-        for (const options of [{ namespace: "" }, { maxStaleness: 10 }, { maxLength: 0 }, { maxRecordBytes: -1 }]) {
+        for (
+          const options of [
+            { namespace: "" },
+            { maxStaleness: 10 },
+            { maxStaleness: Infinity },
+            { maxStaleness: Duration.infinity },
+            { maxLength: 0 },
+            { maxRecordBytes: -1 }
+          ]
+        ) {
           const result = yield* Effect.result(join(url, options))
           assert.isTrue(Result.isFailure(result) && result.failure.reason._tag === "DefinitionError")
         }

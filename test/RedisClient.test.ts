@@ -1,10 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Config, ConfigProvider, Effect, Exit, Fiber, Redacted, Scope } from "effect"
+import { Clock, Config, ConfigProvider, Effect, Exit, Fiber, Redacted, Result, Schedule, Scope } from "effect"
 import type { CacheError } from "effect-cached"
 import * as RedisClient from "effect-cached/RedisClient"
 import { Cluster, Redis } from "ioredis"
 import { execFile } from "node:child_process"
 import { once } from "node:events"
+import * as http from "node:http"
+import type { AddressInfo } from "node:net"
 import { inspect, promisify } from "node:util"
 import * as RedisServer from "./redis/RedisServer.ts"
 
@@ -181,6 +183,9 @@ describe("RedisClient.make fails", () => {
     }, /RedisClient\.cluster.*stringNumbers/],
     ["for options that change answers", { options: { stringNumbers: true } }, /stringNumbers/],
     ["for options that change maps in answers", { options: { replyMapping: "resp3" } }, /replyMapping/],
+    ["for a cluster whose replicas are read", {
+      cluster: { nodes: [1], options: { scaleReads: "slave" } }
+    }, /RedisClient\.cluster.*scaleReads/],
     ["for a replica", { options: { sentinels: [{}], name: "a", role: "slave" } }, /role/],
     ["for a Sentinel without a name", { options: { sentinels: [{}] } }, /RedisClient\.options.*name/],
     ["for a time that is none", { url: "redis://host", commandTimeout: -1 }, /RedisClient\.commandTimeout/],
@@ -195,6 +200,66 @@ describe("RedisClient.make fails", () => {
         assert.match(error.message, message)
       }))
   }
+})
+
+// So far, with those of `redis-cli`.
+const connections = (printed: string) => Number(/total_connections_received:(\d+)/.exec(printed)![1])
+
+describe("RedisClient, for a database that the server does not have", () => {
+  it.live("fails where it is required", () =>
+    Effect.gen(function*() {
+      const server = yield* RedisServer.start({ args: ["--databases", "4"] })
+      yield* RedisClient.make({ url: `${server.url}/3`, required: true })
+      const error = yield* Effect.flip(RedisClient.make({ url: `${server.url}/4`, required: true }))
+      assert.strictEqual(problemOf(error), "rejected")
+      assert.match(error.message, /DB index is out of range/)
+    }))
+
+  it.live("fails whatever is asked of it, and never uses database 0 instead", () =>
+    Effect.gen(function*() {
+      const server = yield* RedisServer.start({ args: ["--databases", "4"] })
+      const client = yield* RedisClient.make({ url: `${server.url}/4`, commandTimeout: "1 hour" })
+      const refused = Effect.map(Effect.flip(set(client)), (error) => {
+        assert.match(error.message, /DB index is out of range/)
+      })
+      yield* refused
+      assert.strictEqual(yield* problem(client.masters), "rejected")
+      // Nor when it has connected again.
+      for (let round = 0; round < 3; round++) {
+        const before = yield* server.cli("INFO", "stats")
+        yield* server.cli("CLIENT", "KILL", "TYPE", "normal")
+        const asked = Effect.asVoid(Effect.flip(set(client)))
+        yield* Effect.raceFirst(
+          Effect.forever(Effect.andThen(asked, Effect.sleep(1))),
+          server.until((printed) => connections(printed) > connections(before) + 2, "INFO", "stats")
+        )
+        assert.strictEqual(yield* server.cli("DBSIZE"), "0")
+      }
+      yield* refused.pipe(Effect.retry({ times: 3000, schedule: Schedule.spaced(5) }))
+    }))
+})
+
+describe("RedisClient, when something else answers", () => {
+  it.live("says that it is no Redis", () =>
+    Effect.gen(function*() {
+      const web = yield* Effect.acquireRelease(
+        Effect.callback<http.Server>((resume) => {
+          const server = http.createServer((_, response) => response.end("hello"))
+          server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+        }),
+        (server) =>
+          Effect.callback<void>((resume) => {
+            server.close(() => resume(Effect.void))
+            server.closeAllConnections()
+          })
+      )
+      const url = `redis://127.0.0.1:${(web.address() as AddressInfo).port}`
+      const error = yield* Effect.flip(RedisClient.make({ url, required: true }))
+      assert.strictEqual(problemOf(error), "unreachable")
+      assert.match(error.message, /no Redis/)
+      const client = yield* RedisClient.make({ url })
+      assert.strictEqual(yield* problem(ping(client)), "unreachable")
+    }))
 })
 
 describe("RedisClient, when there is no server", () => {
@@ -511,6 +576,24 @@ it.layer(RedisServer.layerCluster, { excludeTestServices: true })("RedisClient o
       for (const node of nodes) yield* node.cli("PUBLISH", "channel", "text")
       assert.deepStrictEqual(yield* Effect.promise(() => received), ["channel", "text"])
       assert.strictEqual(yield* problem(client.run((redis) => redis.call("GET", "a", "b"))), "rejected")
+    }))
+
+  it.effect("says how to make a client of it, where it is given the address of one of its nodes", () =>
+    Effect.gen(function*() {
+      const { nodes } = yield* RedisServer.RedisCluster
+      const client = yield* RedisClient.make({ url: nodes[0]!.url, required: true })
+      // They are in different thirds of the slots.
+      const results = yield* Effect.forEach(
+        ["a", "b", "c", "d", "e"],
+        (key) => Effect.result(client.run((redis) => redis.call("GET", key)))
+      )
+      const refused = results.flatMap((result) => Result.isFailure(result) ? [result.failure] : [])
+      assert.isTrue(refused.length > 0 && refused.length < results.length)
+      const both = yield* Effect.flip(client.run((redis) => redis.call("MGET", "a", "b")))
+      for (const error of [...refused, both]) {
+        assert.strictEqual(problemOf(error), "rejected")
+        assert.match(error.message, /one node of a cluster/)
+      }
     }))
 
   it.effect("uses a client of the program as it is, and leaves it open and as it was", () =>

@@ -891,6 +891,27 @@ describe("An entry that is ahead of what this process has heard (scenario 51)", 
     }))
 })
 
+// A strong function that reads another one twice, and is held up in between.
+const twice = Effect.gen(function*() {
+  const node = yield* makeNode(yield* makeCluster)
+  const source = makeSource()
+  const inner = yield* source.make(node, undefined, "inner")
+  const gate = makeGate()
+  const outer = yield* node.provide(
+    Cached.make(
+      "outer",
+      { success: Schema.Array(Schema.Number), consistency: "strong" },
+      () =>
+        Effect.orDie(Effect.gen(function*() {
+          const first = yield* inner()
+          yield* gate.pass
+          return [first, yield* inner()]
+        }))
+    )
+  )
+  return { node, source, gate, outer, inner: () => source.state.runs }
+})
+
 describe("A strong read (scenario 55)", () => {
   const strong = Effect.fnUntraced(function*(options?: Parameters<typeof makeNode>[1]) {
     const cluster = yield* makeCluster
@@ -1118,6 +1139,72 @@ describe("A strong read (scenario 55)", () => {
       yield* source.updateElsewhere(cluster)
       node.line.state.failing = true
       assert.strictEqual(yield* outer(), 2)
+    }))
+
+  it.effect("of itself at other inputs computes each of them once when the log fails", () =>
+    Effect.gen(function*() {
+      const cluster = yield* makeCluster
+      const node = yield* makeNode(cluster)
+      const runs: Array<number> = []
+      const fib: Cached.Cached<{ readonly n: typeof Schema.Number }, typeof Schema.Number> = yield* node.provide(
+        Cached.make(
+          "fib",
+          { input: { n: Schema.Number }, success: Schema.Number, consistency: "strong", deps: () => ["row"] },
+          ({ n }): Effect.Effect<number> =>
+            Effect.suspend(() => {
+              runs.push(n)
+              return n < 2
+                ? Effect.succeed(n)
+                : Effect.orDie(Effect.zipWith(fib({ n: n - 1 }), fib({ n: n - 2 }), (one, other) => one + other))
+            })
+        )
+      )
+      assert.strictEqual(yield* fib({ n: 20 }), 6765)
+      assert.strictEqual(runs.length, 21)
+      node.line.state.failing = true
+      for (const silent of [false, true]) {
+        node.line.state.silent = silent
+        runs.length = 0
+        assert.strictEqual(yield* fib({ n: 20 }), 6765)
+        assert.deepStrictEqual(runs.toSorted((one, other) => one - other), Array.from({ length: 21 }, (_, n) => n))
+      }
+      // Another read is another question.
+      runs.length = 0
+      yield* fib({ n: 20 })
+      assert.strictEqual(runs.length, 21)
+    }))
+
+  it.effect("is not given again when the log fails, and what was read is invalidated while it is computed from", () =>
+    Effect.gen(function*() {
+      const { gate, inner, node, outer, source } = yield* twice
+      node.line.state.failing = true
+      yield* gate.close
+      const reading = yield* start(outer())
+      yield* source.update
+      node.line.tell({ _tag: "Record", tags: ["row"], position: 200 })
+      yield* gate.open
+      assert.deepStrictEqual(yield* Fiber.join(reading), [1, 2])
+      assert.strictEqual(inner(), 2)
+    }))
+
+  it.effect("runs again what has failed in it and is tried again when the log fails", () =>
+    Effect.gen(function*() {
+      const cluster = yield* makeCluster
+      const node = yield* makeNode(cluster)
+      node.line.state.failing = true
+      let runs = 0
+      const inner = yield* node.provide(
+        Cached.make("inner", { success: Schema.Number }, () =>
+          Effect.suspend(() =>
+            ++runs < 3 ? Effect.fail("not yet") : Effect.succeed(runs)
+          ))
+      )
+      const outer = yield* node.provide(
+        Cached.make("outer", { success: Schema.Number, consistency: "strong" }, () =>
+          Effect.orDie(Effect.retry(inner(), { times: 5 })))
+      )
+      assert.strictEqual(yield* outer(), 3)
+      assert.strictEqual(runs, 3)
     }))
 
   it.effect("shares what others compute at the same time", () =>
@@ -1629,6 +1716,31 @@ describe("Processes with leases (scenario 56)", () => {
         yield* leases.end(key, Effect.succeed("expired"))
         assert.strictEqual(yield* Fiber.join(patient), 1)
         assert.strictEqual((yield* Fiber.join(first)).how, "miss")
+        assert.strictEqual(source.state.runs, 1)
+      }))
+
+    it.effect("do not leave someone who came meanwhile, though he himself is gone before it is known", () =>
+      Effect.gen(function*() {
+        const { here, leases, source } = yield* leased()
+        leases.hold(key)
+        const asking = makeGate()
+        yield* asking.close
+        const { take } = leases.service
+        leases.state.take = (key) =>
+          Effect.suspend(() => {
+            leases.state.take = undefined
+            return Effect.andThen(asking.pass, take(key))
+          })
+        const first = yield* start(impatient(here.fn, here))
+        const patient = yield* start(here.fn())
+        const second = yield* start(impatient(here.fn, here))
+        yield* Fiber.interrupt(first)
+        yield* asking.open
+        assert.deepStrictEqual([leases.waiting(), isRunning(patient, second)], [1, [true, true]])
+        yield* leases.end(key, Effect.succeed("nothing"))
+        assert.strictEqual(yield* Fiber.join(patient), 1)
+        const { how, stored } = yield* Fiber.join(second)
+        assert.deepStrictEqual({ how, stored }, { how: "joined", stored: false })
         assert.strictEqual(source.state.runs, 1)
       }))
 

@@ -57,6 +57,8 @@ const world = Effect.gen(function*() {
   }
 })
 
+const many = (name: string) => Array.from({ length: 600 }, (_, n) => `${name}:${n}`)
+
 describe("makeForget", () => {
   it.effect("holds the tags before the log is asked, and until it has answered", () =>
     Effect.gen(function*() {
@@ -284,11 +286,35 @@ describe("makeForget", () => {
       }
     }))
 
+  it.effect("answers each who asks for the same by the first record that was asked for after he came", () =>
+    Effect.gen(function*() {
+      const { appended, does, fails, forget, graph, takes, takesSlowly } = yield* world
+      fails()
+      yield* Effect.exit(forget(["hot"]))
+      const log = yield* takesSlowly
+      does(log.append)
+      const invalidate = Effect.forkChild(forget(["hot"]), { startImmediately: true })
+      let underWay = yield* invalidate
+      let behind = yield* invalidate
+      for (let n = 0; n < 20; n++) {
+        const next = yield* invalidate
+        yield* log.answer
+        if (n > 0) yield* Fiber.join(underWay)
+        assert.isUndefined(next.pollUnsafe())
+        ;[underWay, behind] = [behind, next]
+        assert.isFalse(graph.isValid({ ...subject("hot"), position: 1000 }), "the newest is not in the log yet")
+      }
+      takes()
+      while (log.waiting() > 0) yield* log.answer
+      yield* Fiber.joinAll([underWay, behind])
+      assert.isTrue(graph.isValid({ ...subject("hot"), position: 1000 }))
+      assert.isAtMost(appended.length, 22)
+    }))
+
   it.effect("delivers as many at once as one record holds, and goes on where the log failed in the middle", () =>
     Effect.gen(function*() {
       const { appended, does, events, fails, forget, taken, takes } = yield* world
       fails()
-      const many = (name: string) => Array.from({ length: 600 }, (_, n) => `${name}:${n}`)
       for (const name of ["a", "b", "c"]) yield* Effect.exit(forget(many(name)))
       does((tags) => tags[0] === "b:0" ? Effect.fail(logError("down again")) : taken(tags))
       yield* TestClock.adjust("1 second")

@@ -1,7 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Result, Scope } from "effect"
+import { Effect, Exit, Fiber, Layer, Result, Schema, Scope } from "effect"
+import { Broadcaster, Cached, type CacheError, DependencyGraph, ResultCache, Store } from "effect-cached"
 import { TestClock } from "effect/testing"
 import { type Change, makeLinkedLog, type Options } from "../../../src/internal/linkedLog/linkedLog.ts"
+import type { Question } from "../../../src/internal/linkedLog/remote.ts"
 import { answer, makeScripted, record } from "./scripted.ts"
 
 const start = Effect.fnUntraced(function*(options?: Partial<Options>) {
@@ -408,5 +410,175 @@ describe("makeLinkedLog", () => {
       assert.isTrue(Result.isFailure(yield* Effect.result(log.catchUp)))
       yield* TestClock.adjust("1 minute")
       assert.strictEqual(asked(), before)
+    }))
+})
+
+const isLate = (result: Result.Result<unknown, CacheError.CacheError>) =>
+  Result.isFailure(result) && result.failure.reason._tag === "LogError" &&
+  /limit of 1000 ms/.test(result.failure.message)
+
+describe("makeLinkedLog, whose log has more pages than can be read in its limit", () => {
+  const limited = { limit: 1000, maxStaleness: 60_000 }
+  const pages = [c, d, record(50, 40, "e"), record(60, 50, "f")]
+  const end = pages.at(-1)!
+
+  // Each answer is in time, and four are needed.
+  const answerPages = Effect.fnUntraced(
+    function*(started: Effect.Success<ReturnType<typeof start>>, appended?: number) {
+      for (const [n, page] of pages.entries()) {
+        const asked = yield* started.question
+        yield* TestClock.adjust("400 millis")
+        yield* asked.reply(answer(end, [page], n === 0 ? { appended } : {}))
+      }
+    }
+  )
+
+  it.effect("fails a catch-up in time, and reads on to the end", () =>
+    Effect.gen(function*() {
+      const started = yield* following(limited)
+      const caughtUp = yield* fork(Effect.result(started.log.catchUp))
+      const answering = yield* fork(answerPages(started))
+      yield* Fiber.join(answering)
+      assert.isTrue(isLate(yield* Fiber.join(caughtUp)))
+      yield* Effect.yieldNow
+      assert.deepStrictEqual(started.changes, ["30 c", "40 d", "50 e", "60 f", "heartbeat 60"])
+      const again = yield* fork(started.log.catchUp)
+      yield* (yield* started.question).reply(answer(end, []))
+      yield* Fiber.join(again)
+    }))
+
+  it.effect("fails who waits for it at the limit, and not later", () =>
+    Effect.gen(function*() {
+      const { log, question } = yield* following(limited)
+      const caughtUp = yield* fork(Effect.result(log.catchUp))
+      yield* TestClock.adjust("900 millis")
+      yield* (yield* question).reply(answer(end, [c]))
+      yield* question
+      yield* TestClock.adjust("99 millis")
+      assert.isUndefined(caughtUp.pollUnsafe())
+      yield* TestClock.adjust(1)
+      assert.isTrue(isLate(yield* Fiber.join(caughtUp)))
+    }))
+
+  it.effect("fails an append in time whose record was taken, and tells of it when it comes to it", () =>
+    Effect.gen(function*() {
+      const started = yield* following(limited)
+      const appending = yield* fork(Effect.result(started.log.append(["f"])))
+      yield* answerPages(started, 60)
+      assert.isTrue(isLate(yield* Fiber.join(appending)))
+      yield* Effect.yieldNow
+      assert.deepStrictEqual(started.changes, ["30 c", "40 d", "50 e", "60 f", "heartbeat 60"])
+    }))
+
+  it.effect("lets nobody wait longer who begins to follow: he relies on nothing until all was read", () =>
+    Effect.gen(function*() {
+      const started = yield* start(limited)
+      const joining = yield* fork(started.follow)
+      const answering = yield* fork(answerPages(started))
+      yield* Fiber.join(answering)
+      yield* Fiber.join(joining)
+      yield* Effect.yieldNow
+      const lost = started.changes.findIndex((change) => change.startsWith("lost: "))
+      const read = started.changes.indexOf("60 f")
+      assert.isTrue(lost > 0 && lost < read, started.changes.join("; "))
+      assert.strictEqual(started.changes.at(-1), "heartbeat 60")
+      assert.isTrue(started.log.isCurrent())
+    }))
+})
+
+// The clock of the server was far ahead, and is right again: it has begun a log whose positions are lower.
+describe("makeLinkedLog, whose log stands below what was told", () => {
+  const below = record(7, 5, "c")
+
+  // Answers all questions by what the log is at the time, and notes them.
+  const answering = Effect.fnUntraced(function*(started: Effect.Success<ReturnType<typeof start>>) {
+    const questions: Array<Question> = []
+    const log = { end: below }
+    yield* fork(Effect.forever(Effect.flatMap(started.question, (asked) => {
+      questions.push(asked.question)
+      const { append, cursor } = asked.question
+      const appended = append === undefined ? undefined : log.end.position
+      return asked.reply(
+        answer(log.end, cursor === undefined ? [log.end] : [], { intact: cursor === undefined, appended })
+      )
+    })))
+    return { questions, log }
+  })
+
+  it.effect("fails who appends or catches up, and tells nothing that it says", () =>
+    Effect.gen(function*() {
+      const started = yield* following()
+      const { questions } = yield* answering(started)
+      for (const asking of [started.log.append(["c"]), started.log.catchUp, started.log.append(["c"])]) {
+        const error = yield* Effect.flip(Effect.asVoid(asking))
+        assert.strictEqual(error.reason._tag, "LogError")
+        assert.match(error.message, /clock/)
+      }
+      assert.deepStrictEqual(started.changes, [])
+      assert.deepStrictEqual(questions[0], { cursor: b, known: 20, append: ["c"] })
+    }))
+
+  it.effect("claims to know nothing any more, so that the log does not end everything with each question", () =>
+    Effect.gen(function*() {
+      const started = yield* following()
+      const { questions } = yield* answering(started)
+      yield* TestClock.adjust("30 seconds")
+      yield* Effect.flip(started.log.append(["c"]))
+      assert.isAbove(questions.length, 2)
+      // The first one is how it comes to know.
+      for (const { cursor, known } of questions.slice(1)) {
+        assert.deepStrictEqual({ cursor, known }, { cursor: undefined, known: 0 })
+      }
+      assert.isFalse(started.log.isCurrent())
+      assert.strictEqual(started.changes.length, 1)
+      assert.match(started.changes[0]!, /^lost: .*clock/)
+    }))
+
+  it.effect("goes on by itself with a gap when the log has passed it", () =>
+    Effect.gen(function*() {
+      const started = yield* following()
+      const { log, questions } = yield* answering(started)
+      yield* TestClock.adjust("10 seconds")
+      started.changes.length = 0
+      log.end = record(20, 7, "as far as was told")
+      yield* Effect.flip(started.log.catchUp)
+      assert.deepStrictEqual(started.changes, [])
+      log.end = record(30, 25, "beyond")
+      yield* started.log.catchUp
+      assert.isTrue(started.log.isCurrent())
+      assert.deepStrictEqual(started.changes, ["gap 30", "heartbeat 30"])
+      assert.isDefined(questions.at(-1)!.cursor)
+    }))
+
+  it.effect("keeps a cache over it from serving what was invalidated, there or elsewhere", () =>
+    Effect.gen(function*() {
+      const started = yield* start()
+      const joining = yield* fork(Layer.build(
+        ResultCache.layer().pipe(Layer.provide([
+          Store.layerMemory(),
+          DependencyGraph.layer(),
+          Layer.succeed(Broadcaster.Broadcaster)(Broadcaster.Broadcaster.of(started.log))
+        ]))
+      ))
+      yield* (yield* started.question).reply(answer(b, [a, b]))
+      const cache = yield* Fiber.join(joining)
+      let version = 1
+      const make = (name: string) =>
+        Cached.make(name, { success: Schema.Number, deps: () => [name] }, () => Effect.sync(() => version))
+      const here = yield* Effect.provide(make("here"), cache)
+      const elsewhere = yield* Effect.provide(make("elsewhere"), cache)
+      assert.deepStrictEqual([yield* here(), yield* elsewhere()], [1, 1])
+
+      yield* answering(started)
+      version = 2
+      const error = yield* Effect.flip(Effect.provide(ResultCache.invalidate("here"), cache))
+      assert.strictEqual(error.reason._tag, "LogError")
+      assert.deepStrictEqual([yield* here(), yield* elsewhere()], [2, 1])
+      // What another process has invalidated, for no longer than the bound.
+      yield* TestClock.adjust("5001 millis")
+      for (let n = 0; n < 3; n++) {
+        assert.deepStrictEqual([yield* here(), yield* elsewhere()], [2, 2])
+        yield* TestClock.adjust("1 minute")
+      }
     }))
 })
