@@ -13,7 +13,6 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
-import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Broadcaster from "./Broadcaster.ts"
@@ -24,16 +23,16 @@ import type * as CacheMetrics from "./CacheMetrics.ts"
 import * as DependencyGraph from "./DependencyGraph.ts"
 import type * as claims from "./internal/claims.ts"
 import { makeClaims } from "./internal/claims.ts"
-import { awaitTurn } from "./internal/elsewhere.ts"
 import { definitionError, describe, recursionError, tagError } from "./internal/errors.ts"
 import { makeEventBus } from "./internal/eventBus.ts"
-import { airborne, CurrentFlight, doubters, Flight, type Landing, landings, takenOff } from "./internal/flight.ts"
-import { makeGuard, traced } from "./internal/guard.ts"
-import { isUnsaved, landed, settled } from "./internal/landing.ts"
+import { airborne, CurrentFlight, doubters, type Flight, type Landing, takenOff } from "./internal/flight.ts"
+import { type Departure, makeFlying } from "./internal/flying.ts"
+import { makeGuard } from "./internal/guard.ts"
+import { isUnsaved, landed } from "./internal/landing.ts"
 import { follow, makeForget } from "./internal/log.ts"
 import type * as internal from "./internal/lookup.ts"
 import { makeCounts, registerCounts } from "./internal/metrics.ts"
-import { elapsedSince, type Moment, momentOf } from "./internal/moment.ts"
+import { elapsedSince, type Moment } from "./internal/moment.ts"
 import type { Driver } from "./internal/redis/driver.ts"
 import { millis } from "./internal/settings.ts"
 import { type Got, makeShelf } from "./internal/shelf.ts"
@@ -208,7 +207,6 @@ export const make = Effect.fnUntraced(function*(
   const forget = makeForget(log, graph, scope, tell)
   const lease = store.remote ? yield* Lease.Lease : undefined
   const guarded = yield* makeGuard(store.remote, storeTimeout, tell)
-  const flights = new Map<string, Flight>()
 
   const peek = (
     key: string,
@@ -235,6 +233,18 @@ export const make = Effect.fnUntraced(function*(
   }
 
   const shelf = makeShelf(store, guarded, { mayServe, whyNot, isAhead, catchUp: log.catchUp }, tell)
+  const { flights, retire, start } = makeFlying({
+    store,
+    graph,
+    log,
+    lease,
+    shelf,
+    scope,
+    clock,
+    whyNot,
+    tell,
+    tellHit
+  })
 
   const took = (entry: CacheEntry.CacheEntry, fiber: Fiber.Fiber<unknown, unknown>): void => {
     if (airborne.count > 0) {
@@ -401,162 +411,6 @@ export const make = Effect.fnUntraced(function*(
     })
   }
 
-  const retire = (flight: Flight) => {
-    if (flights.get(flight.key) === flight) flights.delete(flight.key)
-  }
-
-  // Out of the map before anyone hears of it: whoever asks again on being answered is not given the same answer again.
-  const finish = (flight: Flight, landing: Landing) => {
-    retire(flight)
-    flight.final ??= landing
-    flight.land(landing)
-  }
-
-  // Registered, started and observed in one step: from here on the flight lands and leaves the map, whatever happens.
-  const start = ({ current, doubts, request }: Asking, got: Got | undefined): Flight => {
-    const parent = current?.flight
-    const inDoubt = doubts === true || parent?.doubts === true
-    const computed = parent?.computed ?? (inDoubt || !log.isCurrent() ? new Map<string, Flight>() : undefined)
-    const flight = new Flight(
-      flights,
-      request.key,
-      graph.position(),
-      graph.revision(),
-      parent,
-      startedNow(),
-      inDoubt,
-      computed
-    )
-    computed?.set(request.key, flight)
-    // Who comes after an invalidation does not stand behind the computation that was ended by it.
-    const mayWait = !flights.has(request.key)
-    flights.set(request.key, flight)
-    const context = Context.add(request.context, CurrentFlight, { flight, tracked: true })
-    const run = flight.depth % maxStacked === maxStacked - 1
-      ? Effect.andThen(Effect.yieldNow, fly(flight, request, got, mayWait))
-      : fly(flight, request, got, mayWait)
-    airborne.count++
-    if (inDoubt) doubters.count++
-    // The computation may ask for something before this returns: that its caller waits for it has to be known by then.
-    parent?.startWaitingFor(flight)
-    flight.fiber = Effect.runForkWith(context)(run)
-    parent?.stopWaitingFor(flight)
-    flight.fiber.addObserver((exit) => {
-      airborne.count--
-      if (inDoubt) doubters.count--
-      finish(flight, settled(flight, exit))
-    })
-    Fiber.runIn(flight.fiber, scope)
-    return flight
-  }
-
-  // How old a flight is matters only where the log can fall silent.
-  const startedNow = (): Moment | undefined => log.maxStaleness > 0 ? momentOf(clock) : undefined
-
-  const fly = (flight: Flight, request: Lookup, got: Got | undefined, mayWait: boolean): Effect.Effect<void> => {
-    if (request.fresh === true) return compute(flight, request, undefined)
-    if (!store.remote) {
-      flight.because = whyNot(store.peek(request.key), request)
-      return compute(flight, request, undefined)
-    }
-    // While the log is silent, nothing of what is stored may be served.
-    if (!log.isCurrent()) return compute(flight, request, undefined)
-    return lease === undefined || !mayWait
-      ? search(flight, request, got, undefined)
-      : Effect.scopedWith((scope) => search(flight, request, got, { lease, scope }))
-  }
-
-  const search = Effect.fnUntraced(function*(
-    flight: Flight,
-    request: Lookup,
-    got: Got | undefined,
-    leased: { readonly lease: Lease.Lease; readonly scope: Scope.Scope } | undefined
-  ) {
-    const found = yield* shelf.find(request, got)
-    if (found.entry !== undefined) return yield* serve(flight, request, found.entry)
-    flight.because = found.because
-    let give: Give | undefined
-    if (leased !== undefined && found.answered && log.isCurrent()) {
-      const turn = yield* Scope.provide(
-        awaitTurn(
-          leased.lease,
-          request.key,
-          shelf.find(request, undefined),
-          () => leave(flight, request),
-          (error) => tell(CacheEvent.StoreFailed({ key: request.key, error }))
-        ),
-        leased.scope
-      )
-      if (turn._tag === "Left") return
-      if (turn._tag === "Found") return yield* serve(flight, request, turn.entry)
-      give = turn.give
-    }
-    flight.depart(graph.position(), graph.revision(), startedNow())
-    return yield* compute(flight, request, give)
-  })
-
-  // Leaves the computation to another process, unless someone came to wait for it here. Who started it may be gone by then.
-  const leave = (flight: Flight, request: Lookup): boolean => {
-    if (request.patient !== false || flight.joined) return false
-    finish(flight, settled(flight, undefined))
-    return true
-  }
-
-  // What is only in memory is stored once more for who waits until it is.
-  const serve = Effect.fnUntraced(function*(flight: Flight, request: Lookup, entry: CacheEntry.CacheEntry) {
-    tellHit(entry.key)
-    const landing = landed(entry, flight.since)
-    if (request.durable !== true || !entry.unsaved) return finish(flight, landing)
-    const result = yield* shelf.put(entry, true)
-    const error = Result.isFailure(result) ? result.failure : undefined
-    finish(flight, { ...landing, stored: !entry.unsaved, error })
-  })
-
-  const compute = Effect.fnUntraced(function*(flight: Flight, request: Lookup, give: Give | undefined) {
-    tell(CacheEvent.Miss({ key: request.key }))
-    const exit = yield* Effect.exit(
-      traced("effect-cached.compute", request.key, Effect.scoped(request.compute(flight)))
-    )
-    if (landings.depth > maxStacked) yield* Effect.yieldNow
-    if (Exit.isFailure(exit)) return finish(flight, settled(flight, exit))
-    const { body, error, head, key = request.key, rejected, timeToLive, value } = exit.value
-    const computed = Exit.succeed(value)
-    const { position, tags } = flight
-    const createdAt = now()
-    const expiresAt = Math.min(createdAt + timeToLive, flight.expiresAt)
-    const entry = body === undefined ? undefined : new CacheEntry.CacheEntry({
-      key,
-      fingerprint: request.fingerprint,
-      body,
-      head,
-      tags,
-      position,
-      createdAt,
-      expiresAt
-    })
-    const reject = (rejected: CacheEvent.RejectedReason, error: CacheError.CacheError | undefined) => {
-      tell(CacheEvent.Rejected({ key, reason: rejected, error }))
-      finish(flight, settled(flight, computed, { entry, rejected, error }))
-    }
-    if (entry === undefined || rejected !== undefined) return reject(rejected ?? "result", error)
-    if (flight.problem !== undefined) return reject("tag", flight.problem)
-    // By identity, because a computation that was started after this one may have the same position.
-    if (flights.get(request.key) !== flight) return reject("superseded", undefined)
-    if (!log.isCurrent()) return reject("silent-log", undefined)
-    if (!graph.isValid(entry)) return reject("invalidated", undefined)
-    if (expiresAt <= createdAt) return reject("no-lifetime", undefined)
-    const set = shelf.put(entry, request.durable === true)
-    // A store outside this process is told first and not waited for. The flight stays until it has answered, for those who come.
-    const telling = store.remote ? yield* Effect.forkChild(set, { startImmediately: true }) : undefined
-    if (telling !== undefined) flight.land(settled(flight, computed, { entry }))
-    const result = yield* telling === undefined ? set : Fiber.join(telling)
-    if (Result.isFailure(result)) return finish(flight, settled(flight, computed, { entry, error: result.failure }))
-    if (result.success !== "stored") return reject(result.success, undefined)
-    give?.("stored")
-    tell(CacheEvent.Stored({ key, tags, expiresAt }))
-    finish(flight, settled(flight, computed, { entry, stored: true }))
-  })
-
   // Everything has ended already. A large store goes on clearing after nobody waits for it any more.
   const clearStore = Effect.flatMap(
     Effect.forkIn(guarded("", "clear", () => store.clear, true), scope, { startImmediately: true }),
@@ -589,15 +443,9 @@ export const make = Effect.fnUntraced(function*(
 })
 
 /** One lookup, who asks, and how to wait for it. */
-interface Asking {
-  readonly request: Lookup
-  readonly current: CurrentFlight["Service"] | undefined
-  /** Whether nothing may be read that was there before. */
-  readonly doubts?: boolean | undefined
+interface Asking extends Departure {
   readonly restore: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 }
-
-type Give = (ending: "stored" | "nothing") => void
 
 // What a lookup ends with. The computation that asked is made of it.
 const answer = (how: Answer["how"], landing: Landing, current: Asking["current"]): Answer => {
@@ -617,10 +465,6 @@ const inDoubt = (asking: Asking): Asking => ({
   request: { ...asking.request, fresh: true },
   doubts: true
 })
-
-// A computation starts on the stack of its caller, and resumes who waits for it on its own. A long chain of keys that ask for
-// one another goes on from a fresh stack now and then, on both ways.
-const maxStacked = 16
 
 /**
  * The cache over services of one's own choice.

@@ -18,7 +18,7 @@ type Taking =
     readonly ended: Effect.Effect<"stored" | "nothing" | "expired" | "waited", CacheError.CacheError>
   }
 
-interface Lease {
+export interface Lease {
   readonly take: (key: string) => Effect.Effect<Taking, CacheError.CacheError, Scope.Scope>
 }
 

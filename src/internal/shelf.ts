@@ -36,6 +36,8 @@ export type Finding =
   | { readonly entry: CacheEntry.CacheEntry }
   | { readonly entry: undefined; readonly because: CacheEvent.Because; readonly answered: boolean }
 
+export type Shelf = ReturnType<typeof makeShelf>
+
 export const makeShelf = (
   store: Store,
   guarded: Guarded,

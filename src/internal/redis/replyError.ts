@@ -21,7 +21,8 @@ export const replyError = (thrown: unknown): CacheError.CacheError => {
   if (nameOf(cause) === "MaxRetriesPerRequestError") {
     return serverError("unreachable", "The connection to Redis was lost before there was an answer", shown)
   }
-  if (nameOf(cause) === "ParserError") return serverError("unreachable", "What answers there is no Redis", shown)
+  // What its reader of answers throws has no name.
+  if (text.endsWith("Please report this.")) return serverError("unreachable", "What answers there is no Redis", shown)
   return isConnectionError(cause, text)
     ? serverError("unreachable", `Redis cannot be reached: ${text}`, shown)
     : serverError("rejected", `A command could not be sent to Redis: ${text}`, shown)
