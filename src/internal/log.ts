@@ -10,6 +10,7 @@ import type * as Scope from "effect/Scope"
 import type * as CacheError from "../CacheError.ts"
 import * as CacheEvent from "../CacheEvent.ts"
 import { logError } from "./errors.ts"
+import { covering } from "./tagText.ts"
 
 interface Record {
   readonly tags: ReadonlyArray<string>
@@ -202,18 +203,6 @@ export const makeForget = (log: Log, graph: Graph, scope: Scope.Scope, tell: Tel
       const record = Object.freeze(Array.from(new Set(tags)))
       return Effect.flatMap(Effect.forkIn(append(record), scope, { startImmediately: true }), Fiber.join)
     })
-}
-
-// Whether a record that names `tags` ends what one naming another tag would end.
-const covering = (tags: ReadonlyArray<string>): (tag: string) => boolean => {
-  if (tags.length === 0) return () => true
-  const named = new Set(tags)
-  return (tag) => {
-    for (let end = tag.indexOf(":"); end !== -1; end = tag.indexOf(":", end + 1)) {
-      if (named.has(tag.slice(0, end))) return true
-    }
-    return named.has(tag)
-  }
 }
 
 // As many from the head of the queue as one record holds. None at all stands for everything, and alone.

@@ -68,10 +68,18 @@ const encodeBytes = (character: string): string => {
 const percent = (byte: number): string => "%" + byte.toString(16).toUpperCase().padStart(2, "0")
 
 /**
- * Whether invalidating `ancestor` ends what carries `tag`: it is the tag itself or one of its ancestors.
+ * Whether invalidating `tags` ends what carries a tag: it or one of its ancestors is among them. None at all ends everything.
  */
-export const covers = (ancestor: string, tag: string): boolean =>
-  tag.startsWith(ancestor) && (tag.length === ancestor.length || tag.charCodeAt(ancestor.length) === 58)
+export const covering = (tags: ReadonlyArray<string>): (tag: string) => boolean => {
+  if (tags.length === 0) return () => true
+  const named = new Set(tags)
+  return (tag) => {
+    for (let end = tag.indexOf(":"); end !== -1; end = tag.indexOf(":", end + 1)) {
+      if (named.has(tag.slice(0, end))) return true
+    }
+    return named.has(tag)
+  }
+}
 
 /**
  * Whether invalidating `ancestor` ends something that carries one of `sorted`, a list in code unit order: two binary

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Schema } from "effect"
 import {
-  covers,
+  covering,
   coversAny,
   escapeSegment,
   functionTag,
@@ -107,16 +107,22 @@ const naive = (ancestor: string, tag: string) => {
   return above.length <= segments.length && above.every((segment, index) => segment === segments[index])
 }
 
-describe("covers", () => {
+describe("covering", () => {
   it.prop("holds iff the segments of the one are the first segments of the other", [aTag, aTag], ([ancestor, tag]) => {
-    assert.strictEqual(covers(ancestor, tag), naive(ancestor, tag))
+    assert.strictEqual(covering([ancestor])(tag), naive(ancestor, tag))
   }, { arbitrary: { runs: 2000 } })
 
   it("does not take a common beginning for an ancestor (scenario 17)", () => {
-    assert.isTrue(covers("user:1", "user:1"))
-    assert.isTrue(covers("user:1", "user:1:orders"))
-    assert.isFalse(covers("user:1", "user:10"))
-    assert.isFalse(covers("user:1:orders", "user:1"))
+    assert.isTrue(covering(["user:1"])("user:1"))
+    assert.isTrue(covering(["user:1"])("user:1:orders"))
+    assert.isFalse(covering(["user:1"])("user:10"))
+    assert.isFalse(covering(["user:1:orders"])("user:1"))
+  })
+
+  it("asks all of them, and none stands for everything", () => {
+    assert.isTrue(covering(["a", "user"])("user:1"))
+    assert.isFalse(covering(["a", "user:1"])("user"))
+    assert.isTrue(covering([])("user"))
   })
 })
 
@@ -149,10 +155,10 @@ describe("functionTag and keyTag", () => {
     const tags = names.flatMap((name) => [functionTag(name), ...keys.map((key) => keyTag(functionTag(name), key))])
     assert.strictEqual(new Set(tags).size, tags.length)
     for (const name of names) {
-      for (const key of keys) assert.isTrue(covers(functionTag(name), keyTag(functionTag(name), key)))
+      for (const key of keys) assert.isTrue(covering([functionTag(name)])(keyTag(functionTag(name), key)))
     }
     for (const name of names) {
-      for (const other of names) assert.strictEqual(covers(functionTag(name), functionTag(other)), name === other)
+      for (const other of names) assert.strictEqual(covering([functionTag(name)])(functionTag(other)), name === other)
     }
   })
 

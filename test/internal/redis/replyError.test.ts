@@ -20,6 +20,8 @@ const replies = [
   ["CLUSTERDOWN The cluster is down", "unreachable"],
   ["MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.", "unreachable"],
   ["TRYAGAIN Multiple keys request during rehashing of slot", "unreachable"],
+  ["MOVED 15495 127.0.0.1:6380", "rejected"],
+  ["CROSSSLOT Keys in request don't hash to the same slot", "rejected"],
   ["NOREPLICAS Not enough good replicas to write.", "rejected"],
   ["MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk.", "rejected"],
   ["ERR value is not an integer or out of range", "rejected"],
@@ -42,6 +44,7 @@ const failures = [
   [named("AbortError", "Command aborted due to connection close"), "unreachable"],
   [named("Error", "connect ECONNREFUSED 127.0.0.1:1", { code: "ECONNREFUSED", syscall: "connect" }), "unreachable"],
   [named("AggregateError", "", { code: "ECONNREFUSED" }), "unreachable"],
+  [new Error("Unknown RESP type 72 \"H\". Please report this."), "unreachable"],
   [new Error("Command timed out"), "timeout"],
   [new TypeError("redis.nothing is not a function"), "rejected"],
   ["thrown", "rejected"]
@@ -60,6 +63,17 @@ describe("replyError", () => {
       assert.strictEqual(problemOf(cause), problem)
     })
   }
+
+  it("says of a node of a cluster, of something else than Redis and of a lost connection what it is", () => {
+    assert.match(replyError(named("ReplyError", "MOVED 15495 127.0.0.1:6380")).message, /one node of a cluster/)
+    assert.match(replyError(new Error("Unknown RESP type 72 \"H\". Please report this.")).message, /no Redis/)
+    const lost = replyError(named(
+      "MaxRetriesPerRequestError",
+      "Reached the max retries per request limit (which is 0). Refer to \"maxRetriesPerRequest\" option for details."
+    ))
+    assert.match(lost.message, /connection to Redis was lost/)
+    assert.notInclude(lost.message, "option")
+  })
 
   it("takes the code where there is no message", () => {
     assert.include(replyError(named("AggregateError", "", { code: "ECONNREFUSED" })).message, "ECONNREFUSED")
