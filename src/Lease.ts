@@ -51,7 +51,33 @@ export interface Lease {
 }
 
 /**
- * The leases that a cache takes. Without any, which is the default, every process computes for itself.
+ * The leases that a cache takes over a store outside its process. Without any, which is the default, every process computes for
+ * itself. `RedisLease.layer` has those of a Redis server.
+ *
+ * **Example** (A lease that is always to be had)
+ *
+ * ```ts import.meta.vitest
+ * import { Effect, Layer, Schema } from "effect"
+ * import { Broadcaster, ByteStore, Cached, Codec, DependencyGraph, Lease, ResultCache } from "effect-cached"
+ *
+ * const endings: Array<string> = []
+ * const leases = Layer.succeed(Lease.Lease)({
+ *   take: () => Effect.succeed({ _tag: "Held", give: (ending) => endings.push(ending) })
+ * })
+ * const cache = ResultCache.layer().pipe(Layer.provide([
+ *   ByteStore.layerMemory().pipe(Layer.provide(Codec.layerJson)),
+ *   DependencyGraph.layer(),
+ *   Broadcaster.layerLocal,
+ *   leases
+ * ]))
+ *
+ * const program = Effect.gen(function*() {
+ *   const one = yield* Cached.make("one", { success: Schema.Number }, () => Effect.succeed(1))
+ *   return [yield* one(), yield* one(), endings]
+ * }).pipe(Effect.provide(cache))
+ *
+ * await Effect.runPromise(program) // => [1, 1, ["stored"]]
+ * ```
  *
  * @category references
  * @since 0.1.0

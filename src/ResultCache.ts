@@ -224,7 +224,8 @@ export const make = Effect.fnUntraced(function*(
     log.isCurrent() && scope.state._tag !== "Closed" &&
     (entry.expiresAt === Infinity || entry.expiresAt > now())
 
-  const isAhead = (entry: CacheEntry.CacheEntry): boolean => entry.position > graph.position()
+  // Of a log of this process there is nothing to catch up with.
+  const isAhead = (entry: CacheEntry.CacheEntry): boolean => log.maxStaleness > 0 && entry.position > graph.position()
 
   const whyNot = (entry: CacheEntry.CacheEntry | undefined, { fingerprint, key }: Lookup): CacheEvent.Because => {
     if (entry === undefined || entry.key !== key) return "missing"

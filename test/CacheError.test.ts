@@ -18,6 +18,7 @@ const errors: ReadonlyArray<CacheError.CacheError> = [
   new CacheError.DomainError({ function: "f", field: "page", message: "no finite domain" }),
   new CacheError.FileError({ path: "a.json", problem: "held", message: "another process writes to it", cause: broken }),
   new CacheError.PrecomputeError({ function: "f", message: "was not stored", cause: broken }),
+  new CacheError.ServerError({ problem: "unreachable", message: "no connection", cause: broken }),
   new CacheError.TimeoutError({ operation: "Store.get", message: "too slow" })
 ].map((reason) => new CacheError.CacheError({ reason }))
 
@@ -54,6 +55,7 @@ describe("CacheError", () => {
           DomainError: ({ field }) => Effect.succeed(field),
           FileError: ({ path }) => Effect.succeed(path),
           PrecomputeError: ({ function: name }) => Effect.succeed(name),
+          ServerError: ({ problem }) => Effect.succeed(problem),
           TimeoutError: ({ operation }) => Effect.succeed(operation)
         })
       )

@@ -4,6 +4,7 @@ import { type CacheError, Lease } from "effect-cached"
 import * as RedisClient from "effect-cached/RedisClient"
 import * as RedisLease from "effect-cached/RedisLease"
 import { TestClock } from "effect/testing"
+import { makeProxy } from "./redis/proxy.ts"
 import * as RedisServer from "./redis/RedisServer.ts"
 
 /** A server or a cluster, and how to connect to it. */
@@ -196,14 +197,13 @@ const leaseSuite = (name: string, layer: Layer.Layer<Servers>) =>
       Effect.gen(function*() {
         const lease = yield* processes(2, { duration: "3 minutes", waitAtMost: "1 hour" })
         const holder = yield* hold(lease.leases[0], "k")
-        const waiting = yield* wait(lease.second, "k")
-        yield* until.marked(lease, "k")
         for (let minute = 0; minute < 5; minute++) {
           yield* lease.call("PEXPIRE", lease.name("k"), "100000")
           yield* TestClock.adjust("1 minute")
           yield* poll("not renewed", lease.lives("k"), (left) => left > 100_000)
         }
-        assert.strictEqual(waiting.pollUnsafe(), undefined)
+        const waiting = yield* wait(lease.second, "k")
+        yield* until.marked(lease, "k")
         yield* holder.end("nothing")
         assert.strictEqual(yield* Fiber.join(waiting), "nothing")
       }))
@@ -465,6 +465,44 @@ describe("RedisLease", () => {
       yield* server.cont
       // What was sent before is done now, and undone, or over after its second.
       yield* server.until((printed) => printed === "0", "EXISTS", "effect-cached:1:lease:k")
+    }))
+
+  it.live("is given back when there is a connection again, where there was none as it ended", () =>
+    Effect.gen(function*() {
+      const server = yield* RedisServer.start()
+      const proxy = yield* makeProxy(server.port)
+      const client = yield* RedisClient.make({ url: proxy.url })
+      const leases = yield* leasesOf(client, hour)
+      const holder = yield* hold(leases, "k")
+      yield* proxy.cut
+      yield* poll(
+        "connected",
+        Effect.exit(client.run((redis) => redis.call("PING"))),
+        Exit.isFailure
+      )
+      const before = performance.now()
+      yield* holder.end("stored")
+      // Who gives it back does not wait for that.
+      assert.isBelow(performance.now() - before, 15_000)
+      assert.strictEqual(yield* server.cli("EXISTS", "effect-cached:1:lease:k"), "1")
+      yield* proxy.restore
+      yield* server.until((printed) => printed === "0", "EXISTS", "effect-cached:1:lease:k")
+    }))
+
+  it.live("is not waited for where the server does not answer any more, however long it lasts", () =>
+    Effect.gen(function*() {
+      const server = yield* RedisServer.start()
+      const leases = yield* Effect.forEach([1, 2], () =>
+        Effect.flatMap(
+          RedisClient.make({ url: server.url, commandTimeout: "300 millis" }),
+          (client) => leasesOf(client, hour)
+        ))
+      yield* hold(leases[0]!, "k")
+      const waiting = yield* wait(leases[1]!, "k")
+      yield* server.until((printed) => printed.endsWith("\n1"), "PUBSUB", "NUMSUB", "effect-cached:1:wake")
+      yield* server.stop
+      const error = yield* Effect.timeout(Effect.flip(Fiber.join(waiting)), "30 seconds")
+      assert.strictEqual(reasonOf(error), "timeout")
     }))
 
   it.live("ends for who waits and is not let listen to messages", () =>

@@ -567,7 +567,91 @@ describe("A log that was lost (scenario 50)", () => {
     }))
 })
 
+// A function that reads another one twice, and is held up in between.
+const twice = Effect.fnUntraced(function*(consistency?: CachePolicy.Consistency) {
+  const node = yield* makeNode(yield* makeCluster)
+  const source = makeSource()
+  const inner = yield* source.make(node, undefined, "inner")
+  const gate = makeGate()
+  const outer = yield* node.provide(
+    Cached.make(
+      "outer",
+      { success: Schema.Array(Schema.Number), consistency },
+      () =>
+        Effect.orDie(Effect.gen(function*() {
+          const first = yield* inner()
+          yield* gate.pass
+          return [first, yield* inner()]
+        }))
+    )
+  )
+  return { node, source, gate, outer, inner: () => source.state.runs }
+})
+
+// A function that is defined by itself at smaller inputs.
+const fibonacci = Effect.fnUntraced(function*(consistency?: CachePolicy.Consistency) {
+  const node = yield* makeNode(yield* makeCluster)
+  const runs: Array<number> = []
+  const fib: Cached.Cached<{ readonly n: typeof Schema.Number }, typeof Schema.Number> = yield* node.provide(
+    Cached.make(
+      "fib",
+      { input: { n: Schema.Number }, success: Schema.Number, consistency },
+      ({ n }): Effect.Effect<number> =>
+        Effect.suspend(() => {
+          runs.push(n)
+          return n < 2
+            ? Effect.succeed(n)
+            : Effect.orDie(Effect.zipWith(fib({ n: n - 1 }), fib({ n: n - 2 }), (one, other) => one + other))
+        })
+    )
+  )
+  /** At which inputs it runs for that of 20. */
+  const runsFor20 = Effect.gen(function*() {
+    runs.length = 0
+    assert.strictEqual(yield* fib({ n: 20 }), 6765)
+    return runs.toSorted((one, other) => one - other)
+  })
+  return { node, runsFor20 }
+})
+
+const upTo20 = Array.from({ length: 21 }, (_, n) => n)
+
 describe("A computation that runs while the log is silent (scenario 55)", () => {
+  it.effect("computes what it asks for again and again once, also by others that it asks for", () =>
+    Effect.gen(function*() {
+      const { node, runsFor20 } = yield* fibonacci()
+      node.line.state.silent = true
+      assert.deepStrictEqual(yield* runsFor20, upTo20)
+      // The next one is another computation.
+      assert.deepStrictEqual(yield* runsFor20, upTo20)
+    }))
+
+  it.effect("is given again what it has computed for as long as that would be served", () =>
+    Effect.gen(function*() {
+      for (const [millis, expected] of [[maxStaleness, [1, 1]], [maxStaleness + 1, [1, 2]]] as const) {
+        const { gate, node, outer, source } = yield* twice()
+        node.line.state.silent = true
+        yield* gate.close
+        const reading = yield* start(outer())
+        yield* source.update
+        yield* TestClock.adjust(millis)
+        yield* gate.open
+        assert.deepStrictEqual(yield* Fiber.join(reading), [...expected])
+      }
+    }))
+
+  it.effect("is not given again what was invalidated since", () =>
+    Effect.gen(function*() {
+      const { gate, node, outer, source } = yield* twice()
+      node.line.state.silent = true
+      yield* gate.close
+      const reading = yield* start(outer())
+      yield* source.update
+      yield* node.provide(invalidate("row"))
+      yield* gate.open
+      assert.deepStrictEqual(yield* Fiber.join(reading), [1, 2])
+    }))
+
   // Somebody asked, and waits; then the log is heard no more.
   const begun = Effect.fnUntraced(function*(options?: Parameters<typeof makeNode>[1]) {
     const cluster = yield* makeCluster
@@ -891,27 +975,6 @@ describe("An entry that is ahead of what this process has heard (scenario 51)", 
     }))
 })
 
-// A strong function that reads another one twice, and is held up in between.
-const twice = Effect.gen(function*() {
-  const node = yield* makeNode(yield* makeCluster)
-  const source = makeSource()
-  const inner = yield* source.make(node, undefined, "inner")
-  const gate = makeGate()
-  const outer = yield* node.provide(
-    Cached.make(
-      "outer",
-      { success: Schema.Array(Schema.Number), consistency: "strong" },
-      () =>
-        Effect.orDie(Effect.gen(function*() {
-          const first = yield* inner()
-          yield* gate.pass
-          return [first, yield* inner()]
-        }))
-    )
-  )
-  return { node, source, gate, outer, inner: () => source.state.runs }
-})
-
 describe("A strong read (scenario 55)", () => {
   const strong = Effect.fnUntraced(function*(options?: Parameters<typeof makeNode>[1]) {
     const cluster = yield* makeCluster
@@ -1143,40 +1206,21 @@ describe("A strong read (scenario 55)", () => {
 
   it.effect("of itself at other inputs computes each of them once when the log fails", () =>
     Effect.gen(function*() {
-      const cluster = yield* makeCluster
-      const node = yield* makeNode(cluster)
-      const runs: Array<number> = []
-      const fib: Cached.Cached<{ readonly n: typeof Schema.Number }, typeof Schema.Number> = yield* node.provide(
-        Cached.make(
-          "fib",
-          { input: { n: Schema.Number }, success: Schema.Number, consistency: "strong", deps: () => ["row"] },
-          ({ n }): Effect.Effect<number> =>
-            Effect.suspend(() => {
-              runs.push(n)
-              return n < 2
-                ? Effect.succeed(n)
-                : Effect.orDie(Effect.zipWith(fib({ n: n - 1 }), fib({ n: n - 2 }), (one, other) => one + other))
-            })
-        )
-      )
-      assert.strictEqual(yield* fib({ n: 20 }), 6765)
-      assert.strictEqual(runs.length, 21)
+      const { node, runsFor20 } = yield* fibonacci("strong")
+      assert.deepStrictEqual(yield* runsFor20, upTo20)
+      assert.deepStrictEqual(yield* runsFor20, [])
       node.line.state.failing = true
       for (const silent of [false, true]) {
         node.line.state.silent = silent
-        runs.length = 0
-        assert.strictEqual(yield* fib({ n: 20 }), 6765)
-        assert.deepStrictEqual(runs.toSorted((one, other) => one - other), Array.from({ length: 21 }, (_, n) => n))
+        assert.deepStrictEqual(yield* runsFor20, upTo20)
+        // Another read is another question.
+        assert.deepStrictEqual(yield* runsFor20, upTo20)
       }
-      // Another read is another question.
-      runs.length = 0
-      yield* fib({ n: 20 })
-      assert.strictEqual(runs.length, 21)
     }))
 
   it.effect("is not given again when the log fails, and what was read is invalidated while it is computed from", () =>
     Effect.gen(function*() {
-      const { gate, inner, node, outer, source } = yield* twice
+      const { gate, inner, node, outer, source } = yield* twice("strong")
       node.line.state.failing = true
       yield* gate.close
       const reading = yield* start(outer())
@@ -1719,30 +1763,33 @@ describe("Processes with leases (scenario 56)", () => {
         assert.strictEqual(source.state.runs, 1)
       }))
 
-    it.effect("do not leave someone who came meanwhile, though he himself is gone before it is known", () =>
-      Effect.gen(function*() {
-        const { here, leases, source } = yield* leased()
-        leases.hold(key)
-        const asking = makeGate()
-        yield* asking.close
-        const { take } = leases.service
-        leases.state.take = (key) =>
-          Effect.suspend(() => {
-            leases.state.take = undefined
-            return Effect.andThen(asking.pass, take(key))
-          })
-        const first = yield* start(impatient(here.fn, here))
-        const patient = yield* start(here.fn())
-        const second = yield* start(impatient(here.fn, here))
-        yield* Fiber.interrupt(first)
-        yield* asking.open
-        assert.deepStrictEqual([leases.waiting(), isRunning(patient, second)], [1, [true, true]])
-        yield* leases.end(key, Effect.succeed("nothing"))
-        assert.strictEqual(yield* Fiber.join(patient), 1)
-        const { how, stored } = yield* Fiber.join(second)
-        assert.deepStrictEqual({ how, stored }, { how: "joined", stored: false })
-        assert.strictEqual(source.state.runs, 1)
-      }))
+    it.effect.each(["who waits", "who would rather do something else, too"] as const)(
+      "do not leave someone who came meanwhile, though he himself is gone before it is known: %s",
+      (who) =>
+        Effect.gen(function*() {
+          const { here, leases, source } = yield* leased()
+          leases.hold(key)
+          const asking = makeGate()
+          yield* asking.close
+          const { take } = leases.service
+          leases.state.take = (key) =>
+            Effect.suspend(() => {
+              leases.state.take = undefined
+              return Effect.andThen(asking.pass, take(key))
+            })
+          const first = yield* start(impatient(here.fn, here))
+          const asks = who === "who waits"
+            ? here.fn()
+            : Effect.map(impatient(here.fn, here), ({ exit }) => exit?._tag === "Success" ? exit.value : exit)
+          const other = yield* start<unknown, CacheError.CacheError, never>(asks)
+          yield* Fiber.interrupt(first)
+          yield* asking.open
+          assert.deepStrictEqual([leases.waiting(), isRunning(other)], [1, [true]])
+          yield* leases.end(key, Effect.succeed("nothing"))
+          assert.strictEqual(yield* Fiber.join(other), 1)
+          assert.strictEqual(source.state.runs, 1)
+        })
+    )
 
     it.effect("do not keep who comes after from waiting by himself", () =>
       Effect.gen(function*() {

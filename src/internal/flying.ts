@@ -146,8 +146,9 @@ export const makeFlying = ({ clock, graph, lease, log, scope, shelf, store, tell
       if (turn._tag === "Left") return
       if (turn._tag === "Found") return yield* serve(flight, request, turn.entry)
       give = turn.give
+      // It may have waited for long.
+      flight.depart(graph.position(), graph.revision(), startedNow())
     }
-    flight.depart(graph.position(), graph.revision(), startedNow())
     return yield* compute(flight, request, give)
   })
 
