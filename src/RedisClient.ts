@@ -410,6 +410,7 @@ const dedicated = Effect.fnUntraced(function*(
   yield* Effect.tryPromise({ try: () => client.connect(), catch: (cause) => replyError(problem ?? cause) }).pipe(
     Effect.timeoutOrElse({ duration: connectTimeout, orElse: () => Effect.fail(replyError(problem ?? notConnected)) })
   )
+  if (databaseProblem.test(describe(problem))) return yield* replyError(problem)
   return client
 })
 

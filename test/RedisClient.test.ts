@@ -221,6 +221,7 @@ describe("RedisClient, for a database that the server does not have", () => {
       const client = yield* RedisClient.make({ url: `${server.url}/4`, commandTimeout: "1 hour" })
       assert.match((yield* Effect.flip(set(client))).message, /DB index is out of range/)
       assert.strictEqual(yield* problem(client.masters), "rejected")
+      assert.strictEqual(yield* problem(Effect.scoped(client.dedicated)), "rejected")
       // Nor when it has connected again.
       const list = ["CLIENT", "LIST", "TYPE", "normal"] as const
       for (let round = 0; round < 3; round++) {
