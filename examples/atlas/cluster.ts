@@ -83,9 +83,12 @@ const startRedis = Effect.fnUntraced(function*(folder: string) {
     ChildProcess.make("redis-server", ["--port", "0", "--unixsocket", socket, "--save", "", "--dir", folder], {
       stderr: "inherit"
     })
-  )
+  ).pipe(Effect.catchTag("PlatformError", () => Effect.fail(new Ended({ message: noServer }))))
   return socket
 })
+
+const noServer =
+  "redis-server cannot be started: install it (Debian: apt-get install redis-server), or say in REDIS_URL where one is"
 
 class Ended extends Data.TaggedError("Ended")<{ readonly message: string }> {}
 

@@ -20,11 +20,13 @@ const install = (): void => {
   // The package starts a server of its own unless it is told not to.
   const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive", RUNLEVEL: "1" }
   if (process.getuid?.() === 0 && runs("apt-get", "--version")) {
-    try {
-      execFileSync("apt-get", ["update"], { stdio: "ignore", env })
-      execFileSync("apt-get", ["install", ...apt, ...packages], { stdio: "ignore", env })
-    } catch {
-      // What is missing is said below.
+    // Lists that are not quite up to date do, and what is missing in the end is said below.
+    for (const step of [["update"], ["install", ...apt, ...packages]]) {
+      try {
+        execFileSync("apt-get", step, { stdio: "ignore", env })
+      } catch {
+        continue
+      }
     }
   }
   const still = programs.filter(isMissing).map(([program]) => program)
