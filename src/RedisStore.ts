@@ -74,8 +74,8 @@ export interface Options {
  *   head: undefined,
  *   tags: [],
  *   position: 1,
- *   createdAt: Date.now(),
- *   expiresAt: Date.now() + 60_000
+ *   createdAt: 0,
+ *   expiresAt: Infinity
  * })
  *
  * const writing = Effect.flatMap(Store.Store, (store) => store.set(entry)).pipe(Effect.provide(layer))

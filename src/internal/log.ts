@@ -147,7 +147,8 @@ export const makeForget = (log: Log, graph: Graph, scope: Scope.Scope, tell: Tel
             took(tags, position, asked)
           }),
         onFailure: (cause) => {
-          enqueue(tags, asked, release)
+          // As if it came now: the same tags may stand there already, for a later change than the record that failed.
+          enqueue(tags, ++turn, release)
           return Effect.andThen(retry, Effect.failCause(cause))
         }
       })

@@ -193,6 +193,28 @@ describe("makeForget", () => {
       assert.deepStrictEqual(appended, [["a"]])
     }))
 
+  it.effect("does not take a record for delivered that fails late, with a later change of the same tags behind it", () =>
+    Effect.gen(function*() {
+      const { appended, does, fails, forget, graph, takes } = yield* world
+      const answers = [yield* Deferred.make<number, CacheError.CacheError>(), yield* Deferred.make<number>()] as const
+      does(() => Deferred.await(answers[0]))
+      const late = yield* Effect.forkChild(Effect.flip(forget(["a:b"])), { startImmediately: true })
+      fails()
+      yield* Effect.exit(forget(["a"]))
+      // The record of "a" is on its way when "a:b" changes again.
+      does(() => Deferred.await(answers[1]))
+      yield* TestClock.adjust("50 millis")
+      takes()
+      const again = yield* Effect.forkChild(forget(["a:b"]), { startImmediately: true })
+      yield* Deferred.fail(answers[0], logError("late"))
+      yield* Fiber.join(late)
+      graph.apply({ tags: ["a"], position: 20 })
+      yield* Deferred.succeed(answers[1], 20)
+      yield* TestClock.adjust("1 second")
+      assert.isDefined(again.pollUnsafe(), "who asked again is answered")
+      assert.deepStrictEqual(appended, [["a:b"]], "by a record of its own")
+    }))
+
   it.effect("takes a record that ends everything for all that stand behind it", () =>
     Effect.gen(function*() {
       const { appended, fails, forget, graph, takes } = yield* world

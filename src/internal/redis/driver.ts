@@ -19,6 +19,7 @@ export interface Driver {
   unlink(...keys: Array<string | Buffer>): Promise<number>
   subscribe(...channels: Array<string>): Promise<unknown>
   /** `"message"` for who has subscribed, with the channel and the text; `"close"` when the connection is lost. */
+  // The client's own listeners take what each event has.
   on(event: "message" | "close", listener: (...args: ReadonlyArray<any>) => void): unknown
   off(event: "message" | "close", listener: (...args: ReadonlyArray<any>) => void): unknown
 }
