@@ -18,6 +18,31 @@ export interface ResponseHead {
 }
 
 /**
+ * What the policy that an entry was made under says about its time, besides when it expires. All times are milliseconds
+ * since the epoch.
+ *
+ * **Details**
+ *
+ * - `staleUntil`: until when it may be served while it is computed anew, never before `expiresAt`.
+ * - `errorUntil`: until when it may be served where computing it anew fails, or takes long.
+ * - `keptUntil`: until when it is kept to be revalidated.
+ * - `idle`: how long it lives without being read, in milliseconds, `Infinity` for as long as it lives at all.
+ * - `usedAt`: when it was last read, as far as whoever wrote this knew.
+ * - `eager`: how long before its end it is worth to compute it anew, in milliseconds: what the computation took, weighed.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Terms {
+  readonly staleUntil: number
+  readonly errorUntil: number
+  readonly keptUntil: number
+  readonly idle: number
+  readonly usedAt: number
+  readonly eager: number
+}
+
+/**
  * What is stored of an entry, in plain values.
  *
  * **Details**
@@ -26,7 +51,8 @@ export interface ResponseHead {
  * `body` is the encoded result, exactly as it is served over HTTP. `tags` are unique and in code unit order. `position`
  * is where the invalidation log stood for the writing process when the computation **started**. `createdAt` and
  * `expiresAt` are milliseconds since the epoch; `expiresAt` is `Infinity` for an entry that only ends by invalidation.
- * `fingerprint` identifies the schemas and the version of the function that wrote it.
+ * `fingerprint` identifies the schemas and the version of the function that wrote it. `failed` tells that `body` is the
+ * error that the computation failed with. Without `terms`, an entry is over when it expires.
  *
  * @category models
  * @since 0.1.0
@@ -40,6 +66,8 @@ export interface Stored {
   readonly position: number
   readonly createdAt: number
   readonly expiresAt: number
+  readonly failed?: boolean | undefined
+  readonly terms?: Terms | undefined
 }
 
 /**
@@ -57,6 +85,14 @@ export class CacheEntry implements Stored {
   readonly position: number
   readonly createdAt: number
   readonly expiresAt: number
+  readonly failed: boolean
+  readonly terms: Terms | undefined
+
+  /** When it was last read, as far as this process knows; only where there are `terms`. */
+  usedAt: number
+
+  /** Until when it may be served without looking at its `terms`. */
+  goodUntil: number
 
   /** Where people may have changed it, until it was checked: nothing of it is served before. */
   unchecked: string | undefined = undefined
@@ -89,8 +125,55 @@ export class CacheEntry implements Stored {
     this.position = stored.position
     this.createdAt = stored.createdAt
     this.expiresAt = stored.expiresAt
+    this.failed = stored.failed === true
+    this.terms = stored.terms
+    this.usedAt = stored.terms === undefined ? stored.createdAt : stored.terms.usedAt
+    this.goodUntil = goodUntil(this)
   }
 }
+
+// No number that `Random` gives makes an early refresh that is earlier than this many times its scale: -ln(2^-53) is 36.7.
+const farthest = 37
+
+const goodUntil = ({ expiresAt, terms, usedAt }: CacheEntry): number =>
+  terms === undefined
+    ? expiresAt
+    : Math.min(terms.eager === 0 ? expiresAt : expiresAt - terms.eager * farthest, usedAt + terms.idle)
+
+/**
+ * What is stored of an entry.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const stored = (entry: CacheEntry): Stored => {
+  const { body, createdAt, expiresAt, failed, fingerprint, head, key, position, tags, terms } = entry
+  return { key, fingerprint, body, head, tags, position, createdAt, expiresAt, failed, terms }
+}
+
+/**
+ * Notes that an entry was read. Nothing that is over is read.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const use = (entry: CacheEntry, now: number): void => {
+  if (entry.terms === undefined || now <= entry.usedAt) return
+  entry.usedAt = now
+  entry.goodUntil = goodUntil(entry)
+}
+
+/**
+ * When nothing can be done with an entry any more, in milliseconds since the epoch: it is neither served stale nor
+ * revalidated after that.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const endsAt = ({ expiresAt, terms, usedAt }: CacheEntry): number =>
+  terms === undefined
+    ? expiresAt
+    : Math.min(Math.max(expiresAt, terms.staleUntil, terms.errorUntil, terms.keptUntil), usedAt + terms.idle)
 
 /**
  * The result as text. Bodies are UTF-8.

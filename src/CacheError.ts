@@ -198,6 +198,20 @@ export class TimeoutError
 {}
 
 /**
+ * Whoever asked wanted no computation, and there is no stored result. Over HTTP this is a 504 response (RFC 9111, section
+ * 5.2.1.7).
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class NotCachedError
+  extends Schema.TaggedError<NotCachedError>("effect-cached/CacheError/NotCachedError")("NotCachedError", {
+    key: Schema.String,
+    message: Schema.String
+  })
+{}
+
+/**
  * Everything that can be the reason of a {@link CacheError}.
  *
  * @category models
@@ -216,7 +230,8 @@ export const Reason = Schema.Union([
   FileError,
   PrecomputeError,
   ServerError,
-  TimeoutError
+  TimeoutError,
+  NotCachedError
 ])
 
 /**
@@ -231,7 +246,8 @@ export type Reason = typeof Reason.Type
  * **Details**
  *
  * `reason` is tagged; the failure that it came from, if there is one, is in `reason.cause`. As the failure of a route it
- * is a 400 response for an `InputError` and a 500 response otherwise.
+ * is a 400 response for an `InputError`, a 504 response for a `TimeoutError` or a `NotCachedError`, and a 500 response
+ * otherwise.
  *
  * **Example** (Selecting a reason)
  *
@@ -260,10 +276,14 @@ export class CacheError extends Schema.TaggedError<CacheError>("effect-cached/Ca
   }
 
   [HttpServerRespondable.symbol](): Effect.Effect<HttpServerResponse.HttpServerResponse> {
-    return Effect.succeed(
-      this.reason._tag === "InputError"
-        ? HttpServerResponse.text(this.reason.message, { status: 400 })
-        : HttpServerResponse.empty({ status: 500 })
-    )
+    switch (this.reason._tag) {
+      case "InputError":
+        return Effect.succeed(HttpServerResponse.text(this.reason.message, { status: 400 }))
+      case "TimeoutError":
+      case "NotCachedError":
+        return Effect.succeed(HttpServerResponse.empty({ status: 504 }))
+      default:
+        return Effect.succeed(HttpServerResponse.empty({ status: 500 }))
+    }
   }
 }

@@ -15,6 +15,7 @@ import * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
 import * as CacheError from "./CacheError.ts"
 import type * as CachePolicy from "./CachePolicy.ts"
+import type { HttpPolicy } from "./HttpPolicy.ts"
 import { type CachedFunction, makeCachedFunction } from "./internal/cachedFunction.ts"
 import { releasedError } from "./internal/errors.ts"
 import { serve } from "./internal/http/serve.ts"
@@ -121,7 +122,9 @@ export declare namespace VaryBy {
  *   miss: a frozen one, or one of their own where it holds dates, maps or bytes. Only a value that cannot be encoded is
  *   handed out as it is.
  * - `deps`: the tags that end the result, from the input. What depends on more than that adds tags with `addDeps`.
- * - `timeToLive`: default infinite.
+ * - `timeToLive`: default infinite. What it says comes before what `policy` says.
+ * - `policy`: how long results live besides, and what may be served after that. Default: what the cache's options say.
+ * - `error`: how a typed failure is encoded and stored, where the policy gives failures a lifetime.
  * - `consistency`: default, what other processes invalidate ends here within the staleness bound of the invalidation log.
  *   `"strong"`: each read asks the log first.
  * - `varyBy`: what else the result depends on, a current user for instance. It is evaluated for each call, is a part of the
@@ -141,10 +144,23 @@ export interface Definition<
   readonly input?: F | undefined
   readonly success: S
   readonly deps?: ((input: Input<F>) => Iterable<Tag.Input>) | undefined
+  readonly error?: Schema.Codec<E, any> | undefined
   readonly timeToLive?: CachePolicy.TimeToLive<S["Type"], E, Input<F>> | undefined
+  readonly policy?: CachePolicy.CachePolicy<S["Type"], E, Input<F>> | undefined
   readonly consistency?: CachePolicy.Consistency | undefined
   readonly varyBy?: VB | undefined
   readonly version?: string | undefined
+}
+
+/**
+ * Where the error of a function is inferred from, besides the function: a function that takes an input is looked at only after
+ * its definition.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Failing<E> {
+  readonly error?: Schema.Codec<E, any> | undefined
 }
 
 /**
@@ -155,6 +171,7 @@ export interface Definition<
  * - `name`: default method and path. Two functions of one cache cannot have the same name.
  * - `headers`: which input fields come from which request header. All others come from the path, the query, and, for
  *   methods with a body, the fields of a JSON body, in this order.
+ * - `http`: what the route tells its clients, and what it takes from them.
  *
  * @category models
  * @since 0.1.0
@@ -167,6 +184,7 @@ export interface RouteDefinition<
 > extends Definition<F, S, E, VB> {
   readonly name?: string | undefined
   readonly headers?: { readonly [K in keyof F]?: string } | undefined
+  readonly http?: HttpPolicy | undefined
 }
 
 /**
@@ -189,12 +207,35 @@ export interface Cached<
 > {
   (...input: Arguments<F>): Effect.Effect<S["Type"], E | CacheError.CacheError, RV>
   readonly [TypeId]: Internals<RV>
+  /** The function for calls that want something otherwise than the others. */
+  readonly with: (
+    options: CallOptions
+  ) => (...input: Arguments<F>) => Effect.Effect<S["Type"], E | CacheError.CacheError, RV>
   /** Computes the result anew, stores it and returns it. Who asks meanwhile gets what is stored, or waits for it. */
   readonly refresh: (...input: Arguments<F>) => Effect.Effect<S["Type"], E | CacheError.CacheError, RV>
   /** Ends the entry of one input, here and wherever the log is followed. */
   readonly forget: (...input: Arguments<F>) => Effect.Effect<void, CacheError.CacheError, RV>
   /** Ends all entries of the function. */
   readonly forgetAll: Effect.Effect<void, CacheError.CacheError>
+}
+
+/**
+ * What one call wants otherwise than the others: `user.with({ onlyIfCached: true })({ id: 7 })`.
+ *
+ * **Details**
+ *
+ * - `fresh`: computes the result anew and stores it, as `refresh` does.
+ * - `onlyIfCached`: computes nothing and waits for no computation. Fails with a `CacheError` of reason `NotCachedError` where
+ *   nothing is stored that may be served.
+ * - `noStore`: does not store what it computes.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface CallOptions {
+  readonly fresh?: boolean | undefined
+  readonly onlyIfCached?: boolean | undefined
+  readonly noStore?: boolean | undefined
 }
 
 /**
@@ -287,7 +328,7 @@ export const make = <
   VB extends VaryBy = undefined
 >(
   name: string,
-  definition: Definition<F, S, NoInfer<E>, VB>,
+  definition: Definition<F, S, NoInfer<E>, VB> & Failing<E>,
   f: ((input: Input<F>, varied: VaryBy.Value<VB>) => Effect.Effect<S["Type"], E, R>) & KeySound<NoInfer<R>>
 ): Effect.Effect<
   Cached<F, S, E | VaryBy.Error<VB>, VaryBy.Services<VB>>,
@@ -299,7 +340,7 @@ export const make = <
     const context = yield* Effect.context<Scope.Scope>()
     // The computation's services: taken now, and nothing from whoever calls. A caller's span becomes the parent of ours.
     const captured = Context.omit(Scope.Scope, Tracer.ParentSpan)(context)
-    const fn = yield* makeCachedFunction(name, definition, f, captured)
+    const fn = yield* makeCachedFunction(name, definition, f, captured, cache.policy)
     const claim = yield* cache.claim(name, Context.getOrUndefined(context, Scope.Scope))
     const request: Internals<VaryBy.Services<VB>>["request"] = (key, encoded, varied, fiber) => {
       const span = Context.getOrUndefined(fiber.context, Tracer.ParentSpan)
@@ -309,7 +350,8 @@ export const make = <
         context: span === undefined ? captured : Context.add(captured, Tracer.ParentSpan, span),
         compute: fn.compute(key, encoded, varied),
         check: fn.check(key, encoded),
-        strong: fn.strong
+        strong: fn.strong,
+        policy: fn.policy
       }
     }
     return assemble<VaryBy.Services<VB>>({ fn, cache, claim, varyBy: definition.varyBy, request }) as Cached<
@@ -341,7 +383,7 @@ const assemble = <RV>({ cache, claim, fn, request, varyBy }: Internals<RV>): Cac
           return entry.value
         }
       }
-      return ask(value, false, key)
+      return ask(value, undefined, key)
     })
 
   const keyOf = Effect.fnUntraced(function*(value: unknown) {
@@ -351,11 +393,11 @@ const assemble = <RV>({ cache, claim, fn, request, varyBy }: Internals<RV>): Cac
     return { encoded, varied, key: yield* withVaried(key, varied) }
   })
 
-  const ask = (value: unknown, fresh: boolean, direct?: string) =>
+  const ask = (value: unknown, options: CallOptions | undefined, direct?: string) =>
     Effect.flatMap(keyOf(value), ({ encoded, key, varied }) =>
       Effect.withFiber((fiber) => {
         // The very string that the next call will look for: equal strings are compared by their characters.
-        const lookup = { ...request(key === direct ? direct : key, encoded, varied, fiber), fresh }
+        const lookup = { ...request(key === direct ? direct : key, encoded, varied, fiber), ...options }
         return Effect.flatMap(cache.lookup(lookup), (answer) => resultOf(lookup, answer, false))
       }))
 
@@ -365,12 +407,14 @@ const assemble = <RV>({ cache, claim, fn, request, varyBy }: Internals<RV>): Cac
     fn.resultOf(answer, (entry, error) =>
       Effect.andThen(
         cache.discard(entry, error),
-        Effect.flatMap(cache.lookup({ ...lookup, fresh: repeated }), (next) => resultOf(lookup, next, true))
+        Effect.flatMap(cache.lookup({ ...lookup, fresh: repeated || lookup.fresh }), (next) =>
+          resultOf(lookup, next, true))
       ))
 
   return Object.assign(call as Cached<any, any, unknown, any>, {
     [TypeId]: { fn, cache, claim, varyBy, request },
-    refresh: (value: unknown) => ask(value, true),
+    with: (options: CallOptions) => (value: unknown) => ask(value, options),
+    refresh: (value: unknown) => ask(value, { fresh: true }),
     forget: (value: unknown) => Effect.flatMap(keyOf(value), ({ key }) => cache.forget([fn.tagOf(key)])),
     forgetAll: cache.forget([fn.tag])
   })
@@ -452,7 +496,7 @@ export const route = <
 >(
   method: Parameters<typeof HttpRouter.add>[0],
   path: HttpRouter.PathInput,
-  definition: RouteDefinition<F, S, NoInfer<E>, VB>,
+  definition: RouteDefinition<F, S, NoInfer<E>, VB> & Failing<E>,
   f: ((input: Input<F>, varied: VaryBy.Value<VB>) => Effect.Effect<S["Type"], E, R>) & KeySound<NoInfer<R>>
 ): Layer.Layer<
   never,
@@ -470,6 +514,9 @@ export const route = <
     yield* router.add(
       method,
       path,
-      serve(cached[TypeId], definition.headers ?? {}) as Handler<E | VaryBy.Error<VB>, VaryBy.Services<VB>>
+      serve(cached[TypeId], definition.headers ?? {}, definition.http) as Handler<
+        E | VaryBy.Error<VB>,
+        VaryBy.Services<VB>
+      >
     )
   }))

@@ -6,13 +6,12 @@
 import * as Clock from "effect/Clock"
 import * as Config from "effect/Config"
 import * as Context from "effect/Context"
-import * as Deferred from "effect/Deferred"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Broadcaster from "./Broadcaster.ts"
@@ -20,22 +19,27 @@ import * as CacheEntry from "./CacheEntry.ts"
 import * as CacheError from "./CacheError.ts"
 import * as CacheEvent from "./CacheEvent.ts"
 import type * as CacheMetrics from "./CacheMetrics.ts"
+import type * as CachePolicy from "./CachePolicy.ts"
 import * as DependencyGraph from "./DependencyGraph.ts"
+import { makeBackOff } from "./internal/backOff.ts"
 import type * as claims from "./internal/claims.ts"
 import { makeClaims } from "./internal/claims.ts"
-import { definitionError, describe, recursionError, tagError } from "./internal/errors.ts"
+import { definitionError, describe, tagError } from "./internal/errors.ts"
 import { makeEventBus } from "./internal/eventBus.ts"
-import { airborne, CurrentFlight, doubters, type Flight, type Landing, takenOff } from "./internal/flight.ts"
-import { type Departure, makeFlying } from "./internal/flying.ts"
+import { airborne, CurrentFlight, doubters } from "./internal/flight.ts"
+import { makeFlying } from "./internal/flying.ts"
 import { makeGuard } from "./internal/guard.ts"
-import { isUnsaved, landed } from "./internal/landing.ts"
+import { makeJudge } from "./internal/judge.ts"
 import { follow, makeForget } from "./internal/log.ts"
 import type * as internal from "./internal/lookup.ts"
+import { makeLookups } from "./internal/lookups.ts"
 import { makeCounts, registerCounts } from "./internal/metrics.ts"
-import { elapsedSince, type Moment } from "./internal/moment.ts"
+import { noteOf, textOfNote } from "./internal/notes.ts"
+import { ownLifetime } from "./internal/policy.ts"
+import { makeReading } from "./internal/reading.ts"
 import type { Driver } from "./internal/redis/driver.ts"
 import { millis } from "./internal/settings.ts"
-import { type Got, makeShelf } from "./internal/shelf.ts"
+import { makeShelf } from "./internal/shelf.ts"
 import { tagProblem } from "./internal/tagText.ts"
 import * as Lease from "./Lease.ts"
 import * as Store from "./Store.ts"
@@ -137,6 +141,18 @@ export class ResultCache extends Context.Service<ResultCache, {
   readonly forget: (tags: ReadonlyArray<string>) => Effect.Effect<void, CacheError.CacheError>
   /** The time by which entries expire, in milliseconds since the epoch. */
   readonly now: () => number
+  /** What functions do whose own policy does not say otherwise. */
+  readonly policy: CachePolicy.CachePolicy<any, any, any> | undefined
+  /**
+   * Texts that are kept in the store for as long as it likes, and say nothing that anyone relies on. No event tells of
+   * them, but for a store that fails.
+   */
+  readonly notes: {
+    readonly read: (key: string) => Effect.Effect<string | undefined>
+    readonly write: (key: string, text: string, tags: ReadonlyArray<string>) => Effect.Effect<void>
+  }
+  /** Removes a variant of a response of which there are too many. */
+  readonly evict: (key: string) => Effect.Effect<void>
 }>()("effect-cached/ResultCache") {}
 
 /**
@@ -147,11 +163,14 @@ export class ResultCache extends Context.Service<ResultCache, {
  * - `storeTimeout`: the longest that a store outside this process may delay an answer, default one second. What is to be stored
  *   durably, and a store that is cleared, may take up to a minute.
  * - `onEvent`: called synchronously for every event. What it throws is ignored.
+ * - `policy`: what functions do whose own policy does not say otherwise. What it says of typed failures counts for
+ *   functions that have a schema for them.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Options {
+  readonly policy?: CachePolicy.CachePolicy | undefined
   readonly storeTimeout?: Duration.Input | undefined
   readonly onEvent?: ((event: CacheEvent.CacheEvent) => void) | undefined
 }
@@ -193,7 +212,8 @@ export const make = Effect.fnUntraced(function*(
   const store = yield* Store.Store
   const graph = yield* DependencyGraph.DependencyGraph
   const log = yield* Broadcaster.Broadcaster
-  const scope = yield* Scope.Scope
+  const context = yield* Effect.context<Scope.Scope>()
+  const scope = Context.get(context, Scope.Scope)
   const clock = yield* Clock.Clock
   const storeTimeout = yield* millis("ResultCache.storeTimeout", options?.storeTimeout ?? "1 second")
   const now = () => clock.currentTimeMillisUnsafe()
@@ -208,6 +228,27 @@ export const make = Effect.fnUntraced(function*(
   const lease = store.remote ? yield* Lease.Lease : undefined
   const guarded = yield* makeGuard(store.remote, storeTimeout, tell)
 
+  const judge = makeJudge({ store, graph, log, scope, now })
+  const backOff = makeBackOff(now)
+  const shelf = makeShelf(store, guarded, { ...judge, catchUp: log.catchUp, now }, tell)
+  const read = makeReading({ store, shelf, context, scope, now })
+  const flying = makeFlying({
+    store,
+    graph,
+    log,
+    lease,
+    shelf,
+    judge,
+    scope,
+    clock,
+    backOff,
+    used: (entry) => read(entry, true),
+    tell,
+    tellHit
+  })
+  const used = (entry: CacheEntry.CacheEntry) => read(entry, false)
+  const lookup = makeLookups({ store, graph, log, flying, shelf, judge, backOff, clock, used, tell, tellHit })
+
   const peek = (
     key: string,
     fingerprint: string,
@@ -216,36 +257,8 @@ export const make = Effect.fnUntraced(function*(
     const doubts = fiber !== undefined && doubters.count > 0 &&
       Context.getOrUndefined(fiber.context, CurrentFlight)?.flight.doubts === true
     const entry = doubts ? undefined : store.peek(key)
-    return entry !== undefined && mayServe(entry, fingerprint) ? entry : undefined
+    return entry !== undefined && judge.isValid(entry, fingerprint) && judge.isGood(entry) ? entry : undefined
   }
-
-  const mayServe = (entry: CacheEntry.CacheEntry, fingerprint: string): boolean =>
-    entry.fingerprint === fingerprint && entry.unchecked === undefined && !isAhead(entry) && graph.isValid(entry) &&
-    log.isCurrent() && scope.state._tag !== "Closed" &&
-    (entry.expiresAt === Infinity || entry.expiresAt > now())
-
-  // Of a log of this process there is nothing to catch up with.
-  const isAhead = (entry: CacheEntry.CacheEntry): boolean => log.maxStaleness > 0 && entry.position > graph.position()
-
-  const whyNot = (entry: CacheEntry.CacheEntry | undefined, { fingerprint, key }: Lookup): CacheEvent.Because => {
-    if (entry === undefined || entry.key !== key) return "missing"
-    if (entry.fingerprint !== fingerprint) return "changed"
-    return entry.expiresAt <= now() ? "expired" : "invalidated"
-  }
-
-  const shelf = makeShelf(store, guarded, { mayServe, whyNot, isAhead, catchUp: log.catchUp }, tell)
-  const { flights, retire, start } = makeFlying({
-    store,
-    graph,
-    log,
-    lease,
-    shelf,
-    scope,
-    clock,
-    whyNot,
-    tell,
-    tellHit
-  })
 
   const took = (entry: CacheEntry.CacheEntry, fiber: Fiber.Fiber<unknown, unknown>): void => {
     if (airborne.count > 0) {
@@ -254,162 +267,8 @@ export const make = Effect.fnUntraced(function*(
         current.flight.addRead(entry.tags, entry.expiresAt, undefined, undefined)
       }
     }
+    used(entry)
     tellHit(entry.key)
-  }
-
-  // Uninterruptible up to the wait itself: whoever is counted as a waiter also leaves.
-  const lookup = (request: Lookup): Effect.Effect<Answer, CacheError.CacheError> =>
-    Effect.uninterruptibleMask((restore) =>
-      Effect.withFiber((fiber) => {
-        const asking: Asking = { request, restore, current: Context.getOrUndefined(fiber.context, CurrentFlight) }
-        if (request.fresh === true) return takeOff(asking, undefined)
-        if (asking.current?.flight.doubts === true) return doubtfully(asking)
-        return request.strong === true ? strongly(asking) : attempt(asking, true, undefined)
-      })
-    )
-
-  // From here on, whoever has looked also acts: what follows a look into graph, store and flights is called, and not put into an
-  // effect that something could come before.
-
-  // The log is asked for what it has by now, and the store in the same round trip. Where the log does not answer, nothing that
-  // was there before is good enough, only a computation that was started later than this call.
-  const strongly = (asking: Asking): Effect.Effect<Answer, CacheError.CacheError> => {
-    const { fingerprint, key } = asking.request
-    const arrival = takenOff.count
-    const isNear = !store.remote || flights.has(key) || peek(key, fingerprint) !== undefined
-    const asked = Effect.gen(function*() {
-      const getting = isNear ? undefined : yield* Effect.forkChild(shelf.get(key), { startImmediately: true })
-      const heard = yield* Effect.exit(log.catchUp)
-      if (getting === undefined) return { heard, got: undefined }
-      if (Exit.isSuccess(heard)) return { heard, got: yield* Fiber.join(getting) }
-      yield* Fiber.interrupt(getting)
-      return { heard, got: undefined }
-    })
-    return Effect.flatMap(asking.restore(asked), ({ got, heard }) => {
-      if (Exit.isSuccess(heard)) return attempt(asking, true, got)
-      const flight = flights.get(key)
-      const again = () => takeOff(inDoubt(asking), undefined)
-      return flight?.doubts === true && flight.number > arrival ? join(flight, asking, again) : again()
-    })
-  }
-
-  // Computes what this computation has not computed yet.
-  const doubtfully = (asking: Asking): Effect.Effect<Answer, CacheError.CacheError> => {
-    const known = alreadyComputed(asking)
-    return known === undefined
-      ? takeOff(inDoubt(asking), undefined)
-      : join(known, asking, () => takeOff(inDoubt(asking), undefined))
-  }
-
-  // A computation that asks twice for the same, or through others, would be given it from the store if the log said anything.
-  const alreadyComputed = ({ current, request }: Asking): Flight | undefined => {
-    const known = current?.flight.computed?.get(request.key)
-    if (known === undefined || known.owner !== flights || known.abandoned) return undefined
-    const { landing } = known
-    const isGood = landing === undefined
-      ? graph.isUntouched(known)
-      : graph.isUntouched(landing) && landing.exit?._tag === "Success"
-    return isGood && (known.doubts || isRecent(known.oldest)) ? known : undefined
-  }
-
-  // A follower that finds its flight's result invalidated asks once more: the next flight started after it arrived, so
-  // whatever that one ends with is acceptable.
-  const attempt = (
-    asking: Asking,
-    mayRepeat: boolean,
-    got: Got | undefined
-  ): Effect.Effect<Answer, CacheError.CacheError> => {
-    const { durable, fingerprint, key } = asking.request
-    const entry = peek(key, fingerprint)
-    const flight = flights.get(key)
-    // What is still being stored is no hit for who waits until it is.
-    if (entry !== undefined && !(durable === true && (flight !== undefined || entry.unsaved))) {
-      tellHit(key)
-      return Effect.succeed(answer("hit", landed(entry, graph.revision()), asking.current))
-    }
-    const again = mayRepeat ? () => attempt(asking, false, undefined) : undefined
-    if (flight !== undefined && mayJoin(flight)) return join(flight, asking, again)
-    const known = log.isCurrent() ? undefined : alreadyComputed(asking)
-    return known === undefined ? takeOff(asking, got) : join(known, asking, again)
-  }
-
-  // `again` is for who finds, in the end, that the result was invalidated after the flight had started.
-  const join = (
-    flight: Flight,
-    asking: Asking,
-    again: (() => Effect.Effect<Answer, CacheError.CacheError>) | undefined
-  ): Effect.Effect<Answer, CacheError.CacheError> => {
-    const { current, request } = asking
-    if (current?.flight.wouldWaitForItself(flights, request.key, flight) === true) {
-      return Effect.fail(recursionError(request.key))
-    }
-    flight.waiters++
-    flight.joined = true
-    current?.flight.computed?.set(request.key, flight)
-    tell(CacheEvent.Joined({ key: request.key }))
-    return Effect.flatMap(
-      wait(flight, asking),
-      (landing) =>
-        again !== undefined && (!graph.isUntouched(landing) || (request.durable === true && isUnsaved(landing)))
-          ? again()
-          : Effect.succeed(answer("joined", landing, current))
-    )
-  }
-
-  // A flight that has landed may still be storing what it has. While the log is silent, nobody can tell what has become of
-  // the data that a flight has read: it may be joined for as long as what is stored would be served.
-  const mayJoin = (flight: Flight): boolean => {
-    if (!log.isCurrent() && !isRecent(flight.oldest)) return false
-    const { landing } = flight
-    return landing === undefined
-      ? graph.isUntouched(flight)
-      : graph.isUntouched(landing) && (landing.entry === undefined || landing.entry.expiresAt > now())
-  }
-
-  const isRecent = (started: Moment | undefined): boolean =>
-    started !== undefined && elapsedSince(clock, started) <= log.maxStaleness
-
-  const takeOff = (asking: Asking, got: Got | undefined): Effect.Effect<Answer, CacheError.CacheError> => {
-    const { current, request } = asking
-    if (current?.flight.wouldWaitForItself(flights, request.key, undefined) === true) {
-      return Effect.fail(recursionError(request.key))
-    }
-    const flight = start(asking, got)
-    return Effect.map(
-      wait(flight, asking),
-      (landing) =>
-        answer(
-          landing.exit !== undefined ? "miss" : landing.entry === undefined ? "elsewhere" : "hit",
-          landing,
-          current
-        )
-    )
-  }
-
-  // Waits as one who is counted among the waiters already.
-  const wait = (flight: Flight, asking: Asking): Effect.Effect<Landing> => {
-    const landed = waitToLand(flight, asking)
-    const { request, restore } = asking
-    if (request.durable !== true) return landed
-    return Effect.flatMap(landed, (landing) =>
-      flight.final === undefined
-        ? Effect.map(restore(Fiber.await(flight.fiber!)), () => flight.final ?? landing)
-        : Effect.succeed(flight.final))
-  }
-
-  const waitToLand = (flight: Flight, { current, restore }: Asking): Effect.Effect<Landing> => {
-    if (flight.landing !== undefined) return Effect.succeed(flight.landing)
-    const waiting = current?.flight
-    waiting?.startWaitingFor(flight)
-    return Effect.onExit(restore(Deferred.await(flight.deferred)), () => {
-      waiting?.stopWaitingFor(flight)
-      flight.waiters--
-      if (flight.waiters > 0 || flight.landing !== undefined) return Effect.void
-      // The last one leaves. Nobody may join any more while the computation is being interrupted.
-      flight.abandoned = true
-      retire(flight)
-      return Fiber.interrupt(flight.fiber!)
-    })
   }
 
   // Everything has ended already. A large store goes on clearing after nobody waits for it any more.
@@ -433,38 +292,35 @@ export const make = Effect.fnUntraced(function*(
     peek,
     took,
     lookup,
-    entries: Stream.filter(store.entries, (entry) => !isAhead(entry) && graph.isValid(entry) && log.isCurrent()),
+    entries: Stream.filter(store.entries, (entry) => !judge.isAhead(entry) && graph.isValid(entry) && log.isCurrent()),
     flush: store.flush,
     remove: store.remove,
     discard: shelf.discard,
     claim: makeClaims(forget),
     forget,
-    now
+    now,
+    policy: options?.policy,
+    notes: {
+      read: (key) => {
+        const near = store.peek(key)
+        return near !== undefined || !store.remote
+          ? Effect.succeed(textOfNote(near, key))
+          : Effect.map(shelf.get(key), (got) => textOfNote(Result.getOrUndefined(got), key))
+      },
+      write: (key, text, tags) =>
+        Effect.suspend(() =>
+          // Nobody waits for it.
+          Effect.asVoid(Effect.forkIn(shelf.put(noteOf(key, text, tags, graph.position(), now()), false), scope, {
+            startImmediately: true
+          }))
+        )
+    },
+    evict: (key) =>
+      Effect.suspend(() => {
+        tell(CacheEvent.VariantsExceeded({ key }))
+        return Effect.asVoid(guarded(key, "remove", () => store.remove(key)))
+      })
   })
-})
-
-/** One lookup, who asks, and how to wait for it. */
-interface Asking extends Departure {
-  readonly restore: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
-}
-
-// What a lookup ends with. The computation that asked is made of it.
-const answer = (how: Answer["how"], landing: Landing, current: Asking["current"]): Answer => {
-  if (current !== undefined && current.tracked) {
-    const { entry, exit, problem, started, tags } = landing
-    // A value without an entry has no lifetime that could be taken over: what is made of it is not stored either.
-    const expiresAt = entry?.expiresAt ?? (exit !== undefined && Exit.isSuccess(exit) ? 0 : Infinity)
-    current.flight.addRead(tags, expiresAt, started, problem)
-  }
-  const { because, entry, error, exit, rejected, stored } = landing
-  return { how, because, exit, entry, rejected, error, stored }
-}
-
-// Computes, and so does all that it asks for.
-const inDoubt = (asking: Asking): Asking => ({
-  ...asking,
-  request: { ...asking.request, fresh: true },
-  doubts: true
 })
 
 /**
@@ -802,6 +658,87 @@ export const addDeps = (...tags: ReadonlyArray<Tag.Input>): Effect.Effect<void> 
     if (current !== undefined) { for (const tag of tags) current.flight.addTag(tag) }
     return Effect.void
   })
+
+/**
+ * Says how long the result of the cached computation that runs may live, in place of what its definition says. Outside one it
+ * does nothing.
+ *
+ * **Details**
+ *
+ * What is left out stays as the definition says; the last word counts. It never makes a result outlive the cached values
+ * that it was computed from. A duration that is unusable costs the result its place in the store, and nothing else: it is
+ * reported as an event `Rejected` of reason `policy`.
+ *
+ * **Example** (As long as its source says)
+ *
+ * ```ts import.meta.vitest
+ * import { Effect, Schema } from "effect"
+ * import { Cached, setLifetime } from "effect-cached"
+ * import { CacheTest } from "effect-cached/testing"
+ * import { TestClock } from "effect/testing"
+ *
+ * const program = Effect.gen(function*() {
+ *   let asked = 0
+ *   const rate = yield* Cached.make("rate", { success: Schema.Number }, Effect.fnUntraced(function*() {
+ *     const source = { rate: ++asked, validForSeconds: 30 }
+ *     yield* setLifetime({ timeToLive: `${source.validForSeconds} seconds` })
+ *     return source.rate
+ *   }))
+ *   const before = [yield* rate(), yield* rate()]
+ *   yield* TestClock.adjust("30 seconds")
+ *   return [...before, yield* rate()]
+ * }).pipe(Effect.provide(CacheTest.layer), Effect.provide(TestClock.layer()))
+ *
+ * await Effect.runPromise(program) // => [1, 1, 2]
+ * ```
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const setLifetime = (lifetime: CachePolicy.Lifetime): Effect.Effect<void> =>
+  Effect.withFiber((fiber) => {
+    const current = Context.getOrUndefined(fiber.context, CurrentFlight)
+    return current === undefined ? Effect.void : Effect.matchEffect(ownLifetime("setLifetime", lifetime), {
+      onFailure: (error) => Effect.sync(() => void (current.flight.badLifetime ??= error)),
+      onSuccess: (own) => Effect.sync(() => void (current.flight.own = { ...current.flight.own, ...own }))
+    })
+  })
+
+/**
+ * Has the result of the cached computation that runs not stored. Outside one it does nothing.
+ *
+ * **Details**
+ *
+ * All who wait for it get it, and the next call computes again. What another cached computation makes of it is not stored
+ * either.
+ *
+ * **Example** (A partial answer)
+ *
+ * ```ts import.meta.vitest
+ * import { Effect, Schema } from "effect"
+ * import { Cached, CacheLive, doNotStore } from "effect-cached"
+ *
+ * const program = Effect.gen(function*() {
+ *   let attempts = 0
+ *   const report = yield* Cached.make("report", { success: Schema.String }, Effect.fnUntraced(function*() {
+ *     const isComplete = ++attempts > 1
+ *     if (!isComplete) yield* doNotStore
+ *     return isComplete ? "complete" : "partial"
+ *   }))
+ *   return [yield* report(), yield* report(), yield* report(), attempts]
+ * }).pipe(Effect.provide(CacheLive))
+ *
+ * await Effect.runPromise(program) // => ["partial", "complete", "complete", 2]
+ * ```
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const doNotStore: Effect.Effect<void> = Effect.withFiber((fiber) => {
+  const current = Context.getOrUndefined(fiber.context, CurrentFlight)
+  if (current !== undefined) current.flight.optedOut = true
+  return Effect.void
+})
 
 /**
  * Runs an effect without making the cached values that it reads dependencies of the computation that runs: neither

@@ -10,14 +10,17 @@ describe("CacheEvent", () => {
     const event = CacheEvent.Stored({ key: "k", tags: ["a"], expiresAt: 5 })
     assert.deepStrictEqual({ ...event }, { _tag: "Stored", key: "k", tags: ["a"], expiresAt: 5 })
     assert.isTrue(Equal.equals(event, CacheEvent.Stored({ key: "k", tags: ["a"], expiresAt: 5 })))
-    assert.isFalse(Equal.equals(CacheEvent.Hit({ key: "k" }), CacheEvent.Miss({ key: "k" })))
+    assert.isFalse(Equal.equals(CacheEvent.Hit({ key: "k" }), CacheEvent.Miss({ key: "k", because: "missing" })))
     assert.isFalse(Equal.equals(CacheEvent.Hit({ key: "k" }), CacheEvent.Hit({ key: "l" })))
   })
 
   it("is matched by its tag", () => {
     const summary = CacheEvent.match({
       Hit: key,
+      Stale: ({ because }) => because,
       Miss: key,
+      RefreshFailed: key,
+      VariantsExceeded: key,
       Joined: key,
       Stored: key,
       Evicted: key,
@@ -34,6 +37,7 @@ describe("CacheEvent", () => {
     assert.strictEqual(summary(CacheEvent.Hit({ key: "k" })), "key k")
     assert.strictEqual(summary(CacheEvent.Rejected({ key: "k", reason: "tag", error: undefined })), "tag")
     assert.strictEqual(summary(CacheEvent.Invalidated({ tags: ["a", "b"], position: 1 })), "a,b")
+    assert.strictEqual(summary(CacheEvent.Stale({ key: "k", because: "slow" })), "slow")
     assert.strictEqual(summary(CacheEvent.LogGap({ position: 7 })), "position 7")
   })
 })

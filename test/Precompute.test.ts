@@ -134,7 +134,9 @@ describe("Precompute.run", () => {
         changed: 0,
         invalidated: 0,
         expired: 0,
-        malformed: 0
+        malformed: 0,
+        asked: 0,
+        early: 0
       })
       assert.deepStrictEqual(
         only(steps, "Computed").map((step) => [step.function, step.input]),
@@ -456,7 +458,9 @@ describe("Precompute.run", () => {
           changed: 1,
           invalidated: 1,
           expired: 0,
-          malformed: 0
+          malformed: 0,
+        asked: 0,
+        early: 0
         })
       }))
     }).pipe(Effect.provide(shared)))

@@ -81,10 +81,22 @@ const everything = Effect.gen(function*() {
   values.push(yield* read({ n: 8 }), yield* read({ n: 8 }))
   yield* clear
   values.push(yield* read({ n: 8 }))
+  let isDown = false
+  const policy = { timeToLive: 10, staleIfError: 10 }
+  const flaky = yield* Cached.make(
+    "flaky",
+    { success: Schema.Number, policy },
+    () => isDown ? Effect.fail("down") : Effect.succeed(9)
+  )
+  values.push(yield* flaky())
+  isDown = true
+  yield* TestClock.adjust(10)
+  values.push(yield* flaky())
+  yield* (yield* ResultCache.ResultCache).evict("flaky\tvariant")
   return values
 })
 
-const expectedValues = [1, 1, 42, 42, 7, 2, 3, 4, 4, 5, 6, 7, 8, 8, 8]
+const expectedValues = [1, 1, 42, 42, 7, 2, 3, 4, 4, 5, 6, 7, 8, 8, 8, 9, 9]
 
 const allKinds: ReadonlyArray<CacheEvent.CacheEvent["_tag"]> = [
   "CaughtUp",
@@ -97,10 +109,13 @@ const allKinds: ReadonlyArray<CacheEvent.CacheEvent["_tag"]> = [
   "LogGap",
   "LogIgnored",
   "Miss",
+  "RefreshFailed",
   "Rejected",
+  "Stale",
   "StoreFailed",
   "Stored",
-  "Undecodable"
+  "Undecodable",
+  "VariantsExceeded"
 ]
 
 const tally = (events: Iterable<CacheEvent.CacheEvent>) => {
@@ -380,7 +395,9 @@ describe("warnings", () => {
         "the store was passed over: ",
         "nothing that is held is served: ",
         "a part of the invalidation log was missed: ",
-        "something in the invalidation log was passed over: "
+        "something in the invalidation log was passed over: ",
+        "something stale was served, because computing it anew failed: ",
+        "a response has too many variants, and the least recently used one was removed: "
       ]
       for (const kind of kinds) {
         assert.strictEqual(messages.filter((message) => message.startsWith(`effect-cached: ${kind}`)).length, 1, kind)

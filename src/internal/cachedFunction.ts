@@ -4,8 +4,8 @@
 import * as Cause from "effect/Cause"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Equal from "effect/Equal"
 import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as SchemaAST from "effect/SchemaAST"
 import * as SchemaRepresentation from "effect/SchemaRepresentation"
@@ -16,12 +16,12 @@ import type * as CachePolicy from "../CachePolicy.ts"
 import { copyOfRecord } from "./copy.ts"
 import { digest } from "./digest.ts"
 import { codecError, definitionError, describe, inputError, resultError } from "./errors.ts"
-import { lossOf } from "./faithful.ts"
 import { Flight } from "./flight.ts"
 import { freezeDeep } from "./freeze.ts"
 import { type Encoded, isPlain, makeInputKey } from "./inputKey.ts"
+import { type JsonForm, makeJsonForm } from "./jsonForm.ts"
 import type { Answer, Checked, Computed } from "./lookup.ts"
-import { lifetime } from "./settings.ts"
+import { resolvePolicy } from "./policy.ts"
 import { functionTag, keyTag } from "./tagText.ts"
 
 /** A definition, its types erased: `Cached` and `HttpCached` have checked them. */
@@ -30,7 +30,9 @@ export interface AnyDefinition {
   readonly success: Schema.Top
   // Its input is what the fields of `input` decode to.
   readonly deps?: ((input: any) => Iterable<string>) | undefined
+  readonly error?: Schema.Top | undefined
   readonly timeToLive?: CachePolicy.TimeToLive<any, any, any> | undefined
+  readonly policy?: CachePolicy.CachePolicy<any, any, any> | undefined
   readonly consistency?: CachePolicy.Consistency | undefined
   readonly version?: string | undefined
 }
@@ -50,20 +52,19 @@ export const makeCachedFunction = Effect.fnUntraced(function*(
   name: string,
   definition: AnyDefinition,
   f: (input: any, varied: any) => Effect.Effect<unknown, unknown, any>,
-  services: Context.Context<never>
+  services: Context.Context<never>,
+  defaults: CachePolicy.CachePolicy<any, any, any> | undefined
 ) {
   const where = `cached function ${JSON.stringify(name)}`
   if (name.length === 0 || name.length > maxNameLength || controlCharacter.test(name)) {
     return yield* definitionError(where, `a name has 1 to ${maxNameLength} characters and no control characters`)
   }
-  const millisOf = yield* lifetime(`${where}, timeToLive`, definition.timeToLive)
+  const { errorTimeToLive, policy, timeToLive: millisOf } = yield* resolvePolicy(where, definition, defaults)
   // A name has no control characters, and neither have canonical texts: no two keys are alike.
   const prefix = `${name}\t`
   const input = makeInputKey(prefix, definition.input ?? {})
-  const codec = Schema.toCodecJson(definition.success)
-  const encodeResult = Schema.encodeUnknownEffect(codec)
-  const decodeResult = Schema.decodeUnknownEffect(codec)
-  const loss = lossOf(definition.success.ast)
+  const results = makeJsonForm(definition.success)
+  const errors = makeJsonForm(definition.error ?? Schema.Never)
   const tag = functionTag(name)
 
   // Schemas run with the services of the definition, whoever calls.
@@ -90,45 +91,53 @@ export const makeCachedFunction = Effect.fnUntraced(function*(
       }),
       (json) =>
         Effect.mapError(
-          Effect.catchDefect(provide(decodeResult(json, options)), (defect) => Effect.fail(defect)),
+          Effect.catchDefect(
+            provide((entry.failed ? errors : results).decode(json, options)),
+            (defect) => Effect.fail(defect)
+          ),
           (cause) => unreadable(entry, cause)
         )
     )
 
-  // Whether what is stored will be read as the value that was computed. What a schema does not know of a value is not a
-  // part of it, unless a union may take one member for another.
-  const readType = Schema.decodeUnknownEffect(Schema.toType(definition.success))
-  const comesBack = Effect.fnUntraced(function*(value: unknown, body: string) {
-    if (loss === "none") return true
-    const expected = loss === "mistaken" ? value : yield* Effect.catch(readType(value), () => Effect.succeed(value))
-    return Equal.equals(yield* decodeResult(JSON.parse(body)), expected)
-  })
-
-  const encode = Effect.fnUntraced(function*(value: unknown, decoded: unknown) {
-    const body = JSON.stringify(yield* encodeResult(value))
-    if (!(yield* comesBack(value, body))) {
-      const error = resultError(name, "its JSON form is that of another value of the schema")
-      return { value, body, timeToLive: 0, rejected: "result", error } satisfies Computed
-    }
-    return yield* Effect.match(millisOf(Exit.succeed(value), decoded), {
-      onFailure: (error): Computed => ({ value, body, timeToLive: 0, rejected: "policy", error }),
-      onSuccess: (timeToLive): Computed => ({ value, body, timeToLive })
-    })
-  })
-
-  // Whatever the schema does with the value, even throw, the caller gets the value.
-  const produce = (value: unknown, decoded: unknown): Effect.Effect<Computed, never, any> =>
-    Effect.catchCause(
-      encode(value, decoded),
-      (cause) =>
+  // What is stored of a value, or of the error of a failure. Whatever the schema does with it, even throw, the caller gets it.
+  const produce = (
+    form: JsonForm,
+    value: unknown,
+    millis: Effect.Effect<number, CacheError.CacheError>,
+    failure?: Exit.Exit<never, unknown>
+  ): Effect.Effect<Computed, never, any> =>
+    Effect.gen(function*() {
+      const body = JSON.stringify(yield* form.encode(value))
+      if (!(yield* form.comesBack(value, body))) {
+        const error = resultError(name, "its JSON form is that of another value of the schema")
+        return { value, body, failure, timeToLive: 0, rejected: "result", error } satisfies Computed
+      }
+      return yield* Effect.match(millis, {
+        onFailure: (error): Computed => ({ value, body, failure, timeToLive: 0, rejected: "policy", error }),
+        onSuccess: (timeToLive): Computed => ({ value, body, failure, timeToLive })
+      })
+    }).pipe(
+      Effect.catchCause((cause) =>
         Effect.succeed<Computed>({
           value,
           body: undefined,
+          failure,
           timeToLive: 0,
           rejected: "result",
           error: resultError(name, Cause.squash(cause))
         })
+      )
     )
+
+  // A typed failure is stored as long as its policy says. Those of this library have no form in any schema.
+  const produceFailure = (cause: Cause.Cause<unknown>, decoded: unknown): Effect.Effect<Computed, unknown, any> => {
+    const error = Cause.hasDies(cause) || Cause.hasInterrupts(cause) ? Option.none() : Cause.findErrorOption(cause)
+    if (errorTimeToLive === undefined || Option.isNone(error) || error.value instanceof CacheError.CacheError) {
+      return Effect.failCause(cause)
+    }
+    const failure = Exit.failCause(cause)
+    return produce(errors, error.value, errorTimeToLive(failure, decoded), failure)
+  }
 
   const addDeps = (flight: Flight, decoded: unknown) => {
     if (definition.deps === undefined) return
@@ -148,6 +157,8 @@ export const makeCachedFunction = Effect.fnUntraced(function*(
     input,
     /** Whether nothing may be served before the log was asked. */
     strong: definition.consistency === "strong",
+    /** How long results live, and what may be served after that. */
+    policy,
     fingerprint: fingerprint(definition),
     tagOf: (key: string) => keyTag(tag, key.slice(prefix.length)),
     /**
@@ -175,7 +186,10 @@ export const makeCachedFunction = Effect.fnUntraced(function*(
           (decoded) => {
             flight.addTags([tag, keyTag(tag, key.slice(prefix.length))])
             addDeps(flight, decoded)
-            return Effect.flatMap(f(decoded, varied), (value) => produce(value, decoded))
+            return Effect.matchCauseEffect(f(decoded, varied), {
+              onFailure: (cause) => produceFailure(cause, decoded),
+              onSuccess: (value) => produce(results, value, millisOf(Exit.succeed(value), decoded))
+            })
           }
         ) as Effect.Effect<Computed, unknown, Scope.Scope>,
     /**
@@ -187,7 +201,8 @@ export const makeCachedFunction = Effect.fnUntraced(function*(
       (entry: CacheEntry.CacheEntry): Effect.Effect<Checked, CacheError.CacheError> =>
         entry.head !== undefined ? Effect.fail(unreadable(entry, "a result has no \"head\"")) : Effect.mapError(
           Effect.gen(function*() {
-            const body = JSON.stringify(yield* provide(encodeResult(yield* decodeEntry(entry, strictly))))
+            const { encode } = entry.failed ? errors : results
+            const body = JSON.stringify(yield* provide(encode(yield* decodeEntry(entry, strictly))))
             // A flight that nobody sees, for the tags that are known beforehand.
             const flight = new Flight({}, key, 0, 0, undefined)
             flight.addTags([tag, keyTag(tag, key.slice(prefix.length))])
@@ -201,7 +216,7 @@ export const makeCachedFunction = Effect.fnUntraced(function*(
     bypass: (decoded: unknown, varied: unknown) => f(decoded, varied),
     encodeBody: (value: unknown) =>
       Effect.map(
-        Effect.mapError(provide(encodeResult(value)), (cause) => resultError(name, cause)),
+        Effect.mapError(provide(results.encode(value)), (cause) => resultError(name, cause)),
         (json) => JSON.stringify(json)
       ),
     /**
@@ -218,6 +233,8 @@ export const makeCachedFunction = Effect.fnUntraced(function*(
       return Effect.matchEffect(decodeEntry(entry!), {
         onFailure: (error) => exit ?? again(entry!, error),
         onSuccess: (value) => {
+          // An error is made anew for each that it is given to: whoever handles it may add to it.
+          if (entry!.failed) return Effect.fail(value)
           const result = Exit.succeed(value)
           if (freezeDeep(value)) entry!.value = result
           return result
@@ -234,10 +251,11 @@ const maxNameLength = 200
 const controlCharacter = /[\u0000-\u001f\u007f]/
 
 // Schemas as data: what keys and bodies are, what they decode to, and what the function was told about its version.
-const fingerprint = ({ input = {}, success, version }: AnyDefinition): string => {
+const fingerprint = ({ error, input = {}, success, version }: AnyDefinition): string => {
   // A field that is decoded as it is stands in the key: what other values it may have changes no result.
   const decoded = Object.fromEntries(Object.entries(input).filter(([, { ast }]) => !isPlain(ast)))
-  const schemas = [Schema.Struct(decoded), Schema.toCodecJson(success)].flatMap((
+  const results = error === undefined ? [success] : [success, error]
+  const schemas = [Schema.Struct(decoded), ...results.map((schema) => Schema.toCodecJson(schema))].flatMap((
     { ast }
   ) => [ast, SchemaAST.toType(ast)])
   const described = [...schemas.map((ast) => SchemaRepresentation.toRepresentation(ast)), version ?? ""]

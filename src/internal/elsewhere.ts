@@ -9,7 +9,6 @@ import type * as Scope from "effect/Scope"
 import type * as CacheEntry from "../CacheEntry.ts"
 import type * as CacheError from "../CacheError.ts"
 import { describe, serverError } from "./errors.ts"
-import type { Finding } from "./shelf.ts"
 
 type Taking =
   | { readonly _tag: "Held"; readonly give: (ending: "stored" | "nothing") => void }
@@ -35,7 +34,7 @@ export type Turn =
 export const awaitTurn = Effect.fnUntraced(function*(
   lease: Lease,
   key: string,
-  find: Effect.Effect<Finding>,
+  find: Effect.Effect<CacheEntry.CacheEntry | undefined>,
   leave: () => boolean,
   onError: (error: CacheError.CacheError) => void
 ): Effect.fn.Return<Turn, never, Scope.Scope> {
@@ -57,8 +56,8 @@ export const awaitTurn = Effect.fnUntraced(function*(
       }
       if (ending.success === "waited") return alone
     }
-    const finding = yield* find
-    if (finding.entry !== undefined) return { _tag: "Found", entry: finding.entry }
+    const entry = yield* find
+    if (entry !== undefined) return { _tag: "Found", entry }
     if (held !== undefined) return { _tag: "Compute", give: held.give }
   }
   return alone

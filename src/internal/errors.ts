@@ -132,6 +132,17 @@ export const serverError = (
 ): CacheError.CacheError =>
   new CacheError.CacheError({ reason: new CacheError.ServerError({ problem, message, cause }) })
 
+/** The error of who wanted no computation. */
+export const notCachedError = (key: string): CacheError.CacheError =>
+  new CacheError.CacheError({
+    reason: new CacheError.NotCachedError({
+      key,
+      message: `Nothing that may be served is stored for ${
+        JSON.stringify(shorten(key))
+      }, and nothing was to be computed`
+    })
+  })
+
 /** The error of something that took too long. */
 export const timeoutError = (operation: string, millis: number): CacheError.CacheError =>
   new CacheError.CacheError({

@@ -1,11 +1,13 @@
 /**
  * Where events go: to the counts, to those who listen, and, when something is wrong, to the log.
  */
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
 import * as CacheEvent from "../CacheEvent.ts"
 import type * as CacheMetrics from "../CacheMetrics.ts"
+import { describe } from "./errors.ts"
 
 const backlog = 1024
 const warnEveryMillis = 10_000
@@ -78,6 +80,10 @@ const warning = (event: CacheEvent.CacheEvent): string | undefined => {
       return `nothing that is held is served: ${event.error.message}`
     case "LogGap":
       return `a part of the invalidation log was missed: what was held from before position ${event.position} is forgotten`
+    case "RefreshFailed":
+      return `something stale was served, because computing it anew failed: ${describe(Cause.squash(event.cause))}`
+    case "VariantsExceeded":
+      return `a response has too many variants, and the least recently used one was removed: ${event.key}`
     case "LogIgnored":
       return `something in the invalidation log was passed over: ${event.problem}`
     default:

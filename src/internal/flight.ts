@@ -3,7 +3,8 @@
  *
  * Invariants:
  * - A flight is in the map before its computation runs and leaves it by identity, once.
- * - `landing` is set together with the deferred, so whoever finds a flight without one can wait on it.
+ * - `landing` is set together with the deferred, so whoever finds a flight without one can wait on it. Those whom `release`
+ *   lets go have an answer that does not end the flight: who comes after them waits on another deferred.
  * - A computation never waits for itself: an edge is added to `waitsFor` only after the edges were searched for a way
  *   back. Edges therefore never form a cycle, and the search ends.
  */
@@ -48,11 +49,22 @@ export interface Landing {
   /** What the result depends on, for those who ask whether it is still valid. */
   readonly tags: ReadonlyArray<string>
   readonly problem: CacheError.CacheError | undefined
+  /** Why `entry` is served after its time, where it is. */
+  readonly stale: CacheEvent.StaleBecause | undefined
+  /** What may be served in place of a failure, or of something as bad. */
+  readonly fallback: CacheEntry.CacheEntry | undefined
   readonly position: number
   readonly since: number
   /** As of its flight; `undefined` for what was found. */
   readonly started: Moment | undefined
   untouchedAt: number
+}
+
+/** What a computation says about its own lifetime, in milliseconds. */
+export interface OwnLifetime {
+  readonly timeToLive?: number | undefined
+  readonly staleWhileRevalidate?: number | undefined
+  readonly staleIfError?: number | undefined
 }
 
 export class Flight {
@@ -76,11 +88,24 @@ export class Flight {
   readonly computed: Map<string, Flight> | undefined
   readonly parent: Flight | undefined
   readonly depth: number
-  readonly deferred = Deferred.makeUnsafe<Landing>()
+  /** What its starter waits on. It may have been released before that. */
+  readonly first = Deferred.makeUnsafe<Landing>()
+  /** What those wait on who come now. */
+  deferred = this.first
   fiber: Fiber.Fiber<unknown, unknown> | undefined = undefined
   landing: Landing | undefined = undefined
   /** As `landing`, and in it also what became of the entry in the store. */
   final: Landing | undefined = undefined
+  /** What is stored and valid, but over, or soon: it may be served or revalidated, as its policy allows. Set before the computation runs. */
+  stale: CacheEntry.CacheEntry | undefined = undefined
+  /** Whether it goes on when nobody waits for it. */
+  held = false
+  /** What the computation has said about its own lifetime, in milliseconds. */
+  own: OwnLifetime | undefined = undefined
+  /** Why what it has said cannot be used. */
+  badLifetime: CacheError.CacheError | undefined = undefined
+  /** Whether the computation does not want its result to be stored. */
+  optedOut = false
   /** Why the store had nothing for it. */
   because: CacheEvent.Because = "missing"
   /** Whoever starts a flight waits for it. */
@@ -174,6 +199,16 @@ export class Flight {
     this.landing = landing
     landings.depth++
     Deferred.doneUnsafe(this.deferred, Effect.succeed(landing))
+    landings.depth--
+  }
+
+  /** Lets those go who wait now, with what there is meanwhile. The computation goes on for its own sake. */
+  release(landing: Landing): void {
+    const { deferred } = this
+    this.held = true
+    this.deferred = Deferred.makeUnsafe<Landing>()
+    landings.depth++
+    Deferred.doneUnsafe(deferred, Effect.succeed(landing))
     landings.depth--
   }
 

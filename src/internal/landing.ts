@@ -3,11 +3,16 @@
  */
 import type * as Exit from "effect/Exit"
 import type * as CacheEntry from "../CacheEntry.ts"
+import type * as CacheEvent from "../CacheEvent.ts"
 import type { Flight, Landing } from "./flight.ts"
 
-/** The landing of a flight that found an entry. */
-export const landed = (entry: CacheEntry.CacheEntry, since: number): Landing => ({
-  because: "missing",
+/** The landing of a flight that found an entry, and why it may be served after its time, where it is over. */
+export const landed = (
+  entry: CacheEntry.CacheEntry,
+  since: number,
+  stale?: CacheEvent.StaleBecause
+): Landing => ({
+  because: stale === undefined ? "missing" : "expired",
   exit: undefined,
   entry,
   rejected: undefined,
@@ -15,6 +20,8 @@ export const landed = (entry: CacheEntry.CacheEntry, since: number): Landing => 
   stored: true,
   tags: entry.tags,
   problem: undefined,
+  stale,
+  fallback: undefined,
   position: entry.position,
   since,
   started: undefined,
@@ -25,7 +32,7 @@ export const landed = (entry: CacheEntry.CacheEntry, since: number): Landing => 
 export const settled = (
   flight: Flight,
   exit: Exit.Exit<unknown, unknown> | undefined,
-  ending?: Partial<Pick<Landing, "entry" | "rejected" | "error" | "stored">>
+  ending?: Partial<Pick<Landing, "entry" | "rejected" | "error" | "stored" | "fallback">>
 ): Landing => {
   const { because, position, problem, since, started, tags } = flight
   return {
@@ -37,6 +44,8 @@ export const settled = (
     stored: false,
     tags,
     problem,
+    stale: undefined,
+    fallback: undefined,
     position,
     since,
     started,

@@ -9,7 +9,9 @@ import type * as Scope from "effect/Scope"
 import type * as CacheEntry from "../CacheEntry.ts"
 import type * as CacheError from "../CacheError.ts"
 import type * as CacheEvent from "../CacheEvent.ts"
+import type * as CachePolicy from "../CachePolicy.ts"
 import type { Flight } from "./flight.ts"
+import type { Policy } from "./policy.ts"
 
 /** What a computation gives to the cache. */
 export interface Computed {
@@ -22,6 +24,16 @@ export interface Computed {
   readonly head?: CacheEntry.ResponseHead | undefined
   /** In milliseconds, `Infinity` for no end. */
   readonly timeToLive: number
+  /** How long after its end it may be served stale, and is kept: in milliseconds, in place of what the policy says. */
+  readonly staleWhileRevalidate?: number | undefined
+  readonly staleIfError?: number | undefined
+  readonly keep?: number | undefined
+  /** How old the result is already, in milliseconds. Its time to live began that long ago. */
+  readonly age?: number | undefined
+  /** The failure of which `body` is the error. It is handed out as a failure, and stored as one. */
+  readonly failure?: Exit.Exit<never, unknown> | undefined
+  /** Whether what is stale is better than this, as it is better than a failure. */
+  readonly unwell?: boolean | undefined
   readonly rejected?: CacheEvent.RejectedReason | undefined
   readonly error?: CacheError.CacheError | undefined
 }
@@ -47,6 +59,12 @@ export interface Lookup {
    * entry is as it has to be.
    */
   readonly check?: ((entry: CacheEntry.CacheEntry) => Effect.Effect<Checked, CacheError.CacheError>) | undefined
+  /** How long results live, and what may be served after that. Default: as long as the computation says, and nothing. */
+  readonly policy?: Policy | undefined
+  /** Whether nothing is computed: it fails with a `CacheError` of reason `NotCachedError` where nothing may be served. */
+  readonly onlyIfCached?: boolean | undefined
+  /** Whether what is computed is not stored. */
+  readonly noStore?: boolean | undefined
 }
 
 /** What an entry should be. */
@@ -58,10 +76,12 @@ export interface Checked {
 /** What a lookup ends with. */
 export interface Answer {
   /**
-   * `hit`: it was held or found in the store. `miss`: this call started the computation. `joined`: it waited for one that
-   * ran already. `elsewhere`: another process computes it, and this call did not wait for that.
+   * `hit`: it was held or found in the store. `stale`: the same, after its time. `miss`: this call started the computation.
+   * `joined`: it waited for one that ran already. `elsewhere`: another process computes it, and this call did not wait for that.
    */
-  readonly how: "hit" | "miss" | "joined" | "elsewhere"
+  readonly how: "hit" | "stale" | "miss" | "joined" | "elsewhere"
+  /** Why something stale was served, where it was. */
+  readonly stale: CacheEvent.StaleBecause | undefined
   /** Why it is not a hit; for one that joined, why the computation was started. */
   readonly because: CacheEvent.Because
   /** How the computation ended, `undefined` for a hit and for one elsewhere. */
@@ -85,5 +105,12 @@ export interface Cache {
   ) => CacheEntry.CacheEntry | undefined
   readonly took: (entry: CacheEntry.CacheEntry, fiber: Fiber.Fiber<unknown, unknown>) => void
   readonly lookup: (lookup: Lookup) => Effect.Effect<Answer, CacheError.CacheError>
+  readonly forget: (tags: ReadonlyArray<string>) => Effect.Effect<void, CacheError.CacheError>
   readonly now: () => number
+  readonly policy: CachePolicy.CachePolicy<any, any, any> | undefined
+  readonly notes: {
+    readonly read: (key: string) => Effect.Effect<string | undefined>
+    readonly write: (key: string, text: string, tags: ReadonlyArray<string>) => Effect.Effect<void>
+  }
+  readonly evict: (key: string) => Effect.Effect<void>
 }

@@ -13,7 +13,9 @@ import * as CacheMetrics from "../CacheMetrics.ts"
  */
 export const makeCounts = (): CacheMetrics.Counts => ({
   Hit: 0,
+  Stale: 0,
   Miss: 0,
+  RefreshFailed: 0,
   Joined: 0,
   Stored: 0,
   Rejected: 0,
@@ -25,7 +27,8 @@ export const makeCounts = (): CacheMetrics.Counts => ({
   LogGap: 0,
   LogFailed: 0,
   LogIgnored: 0,
-  CaughtUp: 0
+  CaughtUp: 0,
+  VariantsExceeded: 0
 })
 
 /**

@@ -6,6 +6,7 @@ import * as Result from "effect/Result"
 import * as CacheEntry from "../CacheEntry.ts"
 import type * as CacheError from "../CacheError.ts"
 import * as CacheEvent from "../CacheEvent.ts"
+import { type Stage, stageOf } from "./aging.ts"
 import { codecError, describe } from "./errors.ts"
 import type { Guarded } from "./guard.ts"
 import type { Checked, Lookup } from "./lookup.ts"
@@ -20,8 +21,10 @@ interface Store {
 
 /** What the rest of the cache knows. */
 interface Judge {
-  readonly mayServe: (entry: CacheEntry.CacheEntry, fingerprint: string) => boolean
+  /** Whether nothing but its time is against an entry. */
+  readonly isValid: (entry: CacheEntry.CacheEntry, fingerprint: string) => boolean
   readonly whyNot: (entry: CacheEntry.CacheEntry | undefined, request: Lookup) => CacheEvent.Because
+  readonly now: () => number
   /** Whether an entry is stamped with a position that this process has not heard of. */
   readonly isAhead: (entry: CacheEntry.CacheEntry) => boolean
   /** Hears of all positions there are. */
@@ -31,17 +34,23 @@ interface Judge {
 /** What the store gave for a key. */
 export type Got = Result.Result<CacheEntry.CacheEntry | undefined, CacheError.CacheError>
 
-/** What is there for a request: an entry that may be served, or why there is none, and whether the store answered at all. */
-export type Finding =
-  | { readonly entry: CacheEntry.CacheEntry }
-  | { readonly entry: undefined; readonly because: CacheEvent.Because; readonly answered: boolean }
+/** What is there for a request. */
+export interface Finding {
+  /** An entry that is valid, and what its time allows. */
+  readonly entry: CacheEntry.CacheEntry | undefined
+  readonly stage: Stage
+  /** Why it is no hit, if it is none. */
+  readonly because: CacheEvent.Because
+  /** Whether the store answered at all. */
+  readonly answered: boolean
+}
 
 export type Shelf = ReturnType<typeof makeShelf>
 
 export const makeShelf = (
   store: Store,
   guarded: Guarded,
-  { catchUp, isAhead, mayServe, whyNot }: Judge,
+  { catchUp, isAhead, isValid, now, whyNot }: Judge,
   tell: (event: CacheEvent.CacheEvent) => void
 ) => {
   const discarded = new WeakSet<CacheEntry.CacheEntry>()
@@ -50,7 +59,8 @@ export const makeShelf = (
 
   const find = Effect.fnUntraced(function*(
     request: Lookup,
-    got: Got | undefined
+    got: Got | undefined,
+    draw: () => number
   ): Effect.fn.Return<Finding> {
     const answer = got ?? (yield* get(request.key))
     const found = Result.getOrUndefined(answer)
@@ -58,9 +68,11 @@ export const makeShelf = (
       ? yield* confirm(found, request)
       : found
     const entry = confirmed !== undefined && confirmed.key === request.key ? yield* reached(confirmed) : confirmed
-    if (entry !== undefined && entry.key === request.key && mayServe(entry, request.fingerprint)) return { entry }
+    const answered = Result.isSuccess(answer)
     const because = found !== undefined && entry === undefined ? "malformed" : whyNot(entry, request)
-    return { entry: undefined, because, answered: Result.isSuccess(answer) }
+    return entry !== undefined && entry.key === request.key && isValid(entry, request.fingerprint)
+      ? { entry, stage: stageOf(entry, now(), draw), because, answered }
+      : { entry: undefined, stage: "over", because, answered }
   })
 
   // An entry of which this process has not reached the position was stored by one that is ahead, or belongs to a log that was
@@ -96,7 +108,7 @@ export const makeShelf = (
           entry.unchecked = undefined
           return Effect.succeed(entry)
         }
-        const { createdAt, expiresAt, head, key, position } = entry
+        const { createdAt, expiresAt, failed, head, key, position, terms } = entry
         const tags = missing ? Array.from(new Set([...entry.tags, ...own])).toSorted() : entry.tags
         const confirmed = new CacheEntry.CacheEntry({
           key,
@@ -106,7 +118,9 @@ export const makeShelf = (
           tags,
           position,
           createdAt,
-          expiresAt
+          expiresAt,
+          failed,
+          terms
         })
         return Effect.as(guarded(key, "set", () => store.set(confirmed)), confirmed)
       }
@@ -130,7 +144,7 @@ export const makeShelf = (
   return {
     /** What the store gives for a key. */
     get,
-    /** An entry that may be served; `got` is what the store has given already. */
+    /** An entry that is valid, and its stage; `got` is what the store has given already. */
     find,
     /** Stores an entry. Who asks for it to be durable waits longer for that than others do. */
     put,

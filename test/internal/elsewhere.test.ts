@@ -1,14 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Scope } from "effect"
-import type { CacheError, Lease } from "effect-cached"
+import type { CacheEntry, CacheError, Lease } from "effect-cached"
 import { awaitTurn } from "../../src/internal/elsewhere.ts"
 import { logError } from "../../src/internal/errors.ts"
-import type { Finding } from "../../src/internal/shelf.ts"
 import { makeEntry } from "../suites/entries.ts"
 import { start } from "../suites/worlds.ts"
 
 const entry = makeEntry("k")
-const nothing: Finding = { entry: undefined, because: "missing", answered: true }
 
 type Ended = Effect.Effect<Lease.Ending, CacheError.CacheError>
 type Step = Lease.Ending | "held" | { readonly refused: CacheError.CacheError } | { readonly ended: Ended }
@@ -16,7 +14,7 @@ type Step = Lease.Ending | "held" | { readonly refused: CacheError.CacheError } 
 // One answer of the lease for each round, and what happened in which order.
 const world = (
   steps: ReadonlyArray<Step>,
-  findings: ReadonlyArray<Finding> = [],
+  findings: ReadonlyArray<CacheEntry.CacheEntry | undefined> = [],
   leave: () => boolean = () => false
 ) => {
   const happened: Array<string> = []
@@ -39,7 +37,7 @@ const world = (
   }
   const find = Effect.sync(() => {
     happened.push("find")
-    return findings[round - 1] ?? nothing
+    return findings[round - 1]
   })
   return { happened, errors, turn: awaitTurn(lease, "k", find, leave, (error) => errors.push(error)) }
 }
@@ -61,7 +59,7 @@ describe("awaitTurn", () => {
 
   it.effect("gives what is stored by then, and does not say that it stored anything", () =>
     Effect.gen(function*() {
-      const { happened, turn } = world(["held"], [{ entry }])
+      const { happened, turn } = world(["held"], [entry])
       assert.deepStrictEqual(yield* Effect.scoped(turn), { _tag: "Found", entry })
       assert.deepStrictEqual(happened, ["take k", "find", "release"])
     }))
@@ -70,7 +68,7 @@ describe("awaitTurn", () => {
     "looks into the store when another's has ended: %s",
     (ending) =>
       Effect.gen(function*() {
-        const found = world([ending], [{ entry }])
+        const found = world([ending], [entry])
         assert.deepStrictEqual(yield* Effect.scoped(found.turn), { _tag: "Found", entry })
         assert.deepStrictEqual(found.happened, ["take k", "find"])
         const again = world([ending, "held"])

@@ -14,6 +14,8 @@ const landing: Landing = {
   stored: false,
   tags: [],
   problem: undefined,
+  stale: undefined,
+  fallback: undefined,
   position: 10,
   since: 1,
   started: undefined,

@@ -4,7 +4,7 @@ import type { CacheEntry, CacheError, CacheEvent } from "effect-cached"
 import { TestClock } from "effect/testing"
 import { codecError, logError, storeError } from "../../src/internal/errors.ts"
 import { makeGuard } from "../../src/internal/guard.ts"
-import { makeShelf } from "../../src/internal/shelf.ts"
+import { type Got, makeShelf, type Shelf } from "../../src/internal/shelf.ts"
 import { makeEntry } from "../suites/entries.ts"
 import { start } from "../suites/worlds.ts"
 
@@ -39,8 +39,9 @@ const world = Effect.gen(function*() {
     },
     yield* makeGuard(true, 1000, tell),
     {
-      mayServe: (entry, fingerprint) => entry.fingerprint === fingerprint && entry.position <= state.heard,
+      isValid: (entry, fingerprint) => entry.fingerprint === fingerprint && entry.position <= state.heard,
       whyNot: (entry) => entry === undefined ? "missing" : "invalidated",
+      now: () => 0,
       isAhead: (entry) => entry.position > state.heard,
       catchUp: Effect.suspend(() => {
         asked.push("catchUp")
@@ -54,13 +55,20 @@ const world = Effect.gen(function*() {
   return { shelf, store, state, asked, events: () => events.map(({ _tag }) => _tag) }
 })
 
+// What is there, without its stage.
+const finding = (shelf: Shelf, got: Got | undefined) =>
+  Effect.map(
+    shelf.find(request, got, () => 0),
+    ({ answered, because, entry }) => entry === undefined ? { entry, because, answered } : { entry }
+  )
+
 describe("find", () => {
   it.effect("asks the store once, and the log only for what is ahead of it", () =>
     Effect.gen(function*() {
       const { asked, shelf, store } = yield* world
       const entry = makeEntry("k")
       store.get = () => Effect.succeed(entry)
-      assert.deepStrictEqual(yield* shelf.find(request, undefined), { entry })
+      assert.deepStrictEqual(yield* finding(shelf, undefined), { entry })
       assert.deepStrictEqual(asked, ["get"])
     }))
 
@@ -68,10 +76,10 @@ describe("find", () => {
     Effect.gen(function*() {
       const { asked, shelf } = yield* world
       const entry = makeEntry("k")
-      assert.deepStrictEqual(yield* shelf.find(request, Result.succeed(entry)), { entry })
-      const nothing = yield* shelf.find(request, Result.succeed(undefined))
+      assert.deepStrictEqual(yield* finding(shelf, Result.succeed(entry)), { entry })
+      const nothing = yield* finding(shelf, Result.succeed(undefined))
       assert.deepStrictEqual(nothing, { entry: undefined, because: "missing", answered: true })
-      const failed = yield* shelf.find(request, Result.fail(storeError("get", "down")))
+      const failed = yield* finding(shelf, Result.fail(storeError("get", "down")))
       assert.deepStrictEqual(failed, { entry: undefined, because: "missing", answered: false })
       assert.deepStrictEqual(asked, [])
     }))
@@ -80,12 +88,12 @@ describe("find", () => {
     Effect.gen(function*() {
       const { events, shelf, store } = yield* world
       store.get = () => Effect.fail(storeError("get", "down"))
-      const missing = { entry: undefined, because: "missing", answered: false }
-      assert.deepStrictEqual(yield* shelf.find(request, undefined), missing as never)
+      const missing = { entry: undefined, because: "missing", answered: false } as const
+      assert.deepStrictEqual(yield* finding(shelf, undefined), missing)
       store.get = () => Effect.never
-      const fiber = yield* start(shelf.find(request, undefined))
+      const fiber = yield* start(finding(shelf, undefined))
       yield* TestClock.adjust("1 second")
-      assert.deepStrictEqual(yield* Fiber.join(fiber), missing as never)
+      assert.deepStrictEqual(yield* Fiber.join(fiber), missing)
       assert.deepStrictEqual(events(), ["StoreFailed", "StoreFailed"])
     }))
 
@@ -94,7 +102,7 @@ describe("find", () => {
       const { asked, shelf, state } = yield* world
       const entry = makeEntry("k", { position: 20 })
       state.position = 20
-      assert.deepStrictEqual(yield* shelf.find(request, Result.succeed(entry)), { entry })
+      assert.deepStrictEqual(yield* finding(shelf, Result.succeed(entry)), { entry })
       assert.deepStrictEqual(asked, ["catchUp"])
     }))
 
@@ -103,14 +111,14 @@ describe("find", () => {
       const { asked, events, shelf, state } = yield* world
       const ahead = Result.succeed(makeEntry("k", { position: 20 }))
       state.failing = true
-      assert.deepStrictEqual(yield* shelf.find(request, ahead), {
+      assert.deepStrictEqual(yield* finding(shelf, ahead), {
         entry: undefined,
         because: "invalidated",
         answered: true
       })
       assert.deepStrictEqual(asked, ["catchUp"])
       state.failing = false
-      assert.deepStrictEqual(yield* shelf.find(request, ahead), {
+      assert.deepStrictEqual(yield* finding(shelf, ahead), {
         entry: undefined,
         because: "malformed",
         answered: true
@@ -122,7 +130,7 @@ describe("find", () => {
   it.effect("asks nobody about an entry of another key that has the same hash", () =>
     Effect.gen(function*() {
       const { asked, events, shelf } = yield* world
-      const found = yield* shelf.find(request, Result.succeed(makeEntry("another", { position: 20 })))
+      const found = yield* finding(shelf, Result.succeed(makeEntry("another", { position: 20 })))
       assert.isUndefined(found.entry)
       assert.deepStrictEqual([asked, events()], [[], []])
     }))

@@ -115,10 +115,14 @@ const ask = (
   verify: boolean,
   mayRepeat: boolean
 ): Effect.Effect<Outcome, unknown> =>
-  Effect.flatMap(target.cache.lookup(lookup), ({ because, entry, error, exit, how, rejected, stored }) => {
+  Effect.flatMap(target.cache.lookup(lookup), (answer) => {
+    const { because, entry, error, exit, how, rejected, stored } = answer
     if (how === "elsewhere") return elsewhere
     if (exit === undefined && !stored) {
       return Effect.succeed(failed(Cause.fail(error ?? notStoredError(target.fn.name, rejected)), true))
+    }
+    if (exit === undefined && entry!.failed) {
+      return Effect.map(failureOf(target, answer), (cause) => failed(cause, true))
     }
     if (exit === undefined) return verify ? verified(target, lookup, entry!) : present
     if (exit._tag === "Failure") return Effect.succeed(failed(exit.cause, true))
@@ -129,6 +133,13 @@ const ask = (
     const passing = rejected === undefined || rejected === "silent-log" || overtaken
     return Effect.succeed(failed(Cause.fail(error ?? notStoredError(target.fn.name, rejected)), passing))
   })
+
+// The failure that is stored.
+const failureOf = ({ fn }: Target, answer: Answer): Effect.Effect<Cause.Cause<unknown>> =>
+  Effect.map(
+    Effect.exit(fn.resultOf(answer, (_, error) => Effect.fail(error)) as Effect.Effect<unknown, unknown>),
+    (exit) => exit._tag === "Failure" ? exit.cause : Cause.empty
+  )
 
 const failed = (cause: Cause.Cause<unknown>, passing: boolean): Outcome => ({ _tag: "Failed", cause, passing })
 

@@ -20,7 +20,9 @@ export class Tally {
     changed: 0,
     invalidated: 0,
     expired: 0,
-    malformed: 0
+    malformed: 0,
+    asked: 0,
+    early: 0
   }
 
   private started: number | undefined = undefined

@@ -51,7 +51,7 @@ const summaryOf = (counts: Counts, more?: Partial<Summary>): Summary => ({
   functions: [{
     name: "standings",
     counts,
-    because: { missing: counts.computed, changed: 0, invalidated: 0, expired: 0, malformed: 0 }
+    because: { missing: counts.computed, changed: 0, invalidated: 0, expired: 0, malformed: 0, asked: 0, early: 0 }
   }],
   ...more
 })

@@ -133,7 +133,7 @@ describe("causeText", () => {
 })
 
 describe("summaryTexts", () => {
-  const because = { missing: 0, changed: 0, invalidated: 0, expired: 0, malformed: 0 }
+  const because = { missing: 0, changed: 0, invalidated: 0, expired: 0, malformed: 0, asked: 0, early: 0 }
   const none: Counts = { ...counts, total: 10, computed: 0, present: 0, failed: 0, excluded: 0 }
   const textsOf = (summary: Partial<Summary>, own: Partial<Counts>, why: Partial<typeof because> = {}) =>
     summaryTexts({

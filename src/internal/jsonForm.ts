@@ -1,0 +1,31 @@
+/**
+ * The JSON form of the values of a schema: what is stored, and whether that is read as the value that it was made of.
+ */
+import * as Effect from "effect/Effect"
+import * as Equal from "effect/Equal"
+import * as Schema from "effect/Schema"
+import { lossOf } from "./faithful.ts"
+
+export type JsonForm = ReturnType<typeof makeJsonForm>
+
+export const makeJsonForm = (schema: Schema.Top) => {
+  const codec = Schema.toCodecJson(schema)
+  const encode = Schema.encodeUnknownEffect(codec)
+  const decode = Schema.decodeUnknownEffect(codec)
+  const readType = Schema.decodeUnknownEffect(Schema.toType(schema))
+  const loss = lossOf(schema.ast)
+
+  return {
+    encode,
+    decode,
+    /**
+     * Whether a value comes back from its text. What a schema does not know of a value is not a part of it, unless a union may
+     * take one member for another.
+     */
+    comesBack: Effect.fnUntraced(function*(value: unknown, text: string) {
+      if (loss === "none") return true
+      const expected = loss === "mistaken" ? value : yield* Effect.catch(readType(value), () => Effect.succeed(value))
+      return Equal.equals(yield* decode(JSON.parse(text)), expected)
+    })
+  }
+}

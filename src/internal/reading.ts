@@ -1,0 +1,35 @@
+/**
+ * Reading makes an entry live longer that ends when nobody reads it.
+ */
+import type * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import type * as Scope from "effect/Scope"
+import * as CacheEntry from "../CacheEntry.ts"
+import type { Shelf } from "./shelf.ts"
+
+interface Parts {
+  readonly store: { readonly remote: boolean }
+  readonly shelf: Shelf
+  readonly context: Context.Context<never>
+  readonly scope: Scope.Scope
+  readonly now: () => number
+}
+
+/**
+ * Notes that an entry was read. Other processes see that in the store, which is told each time of what it has given itself, and
+ * of what this process holds only now and then.
+ */
+export const makeReading =
+  ({ context, now, scope, shelf, store }: Parts) => (entry: CacheEntry.CacheEntry, isGiven: boolean): void => {
+    const { terms } = entry
+    if (terms === undefined || terms.idle === Infinity) return
+    const at = now()
+    CacheEntry.use(entry, at)
+    if (!store.remote || at - terms.usedAt <= (isGiven ? 0 : terms.idle / toldEach)) return
+    const read = new CacheEntry.CacheEntry({ ...CacheEntry.stored(entry), terms: { ...terms, usedAt: at } })
+    Fiber.runIn(Effect.runForkWith(context)(shelf.put(read, false)), scope)
+  }
+
+// Of the time to idle.
+const toldEach = 8

@@ -1,0 +1,52 @@
+/**
+ * From what a policy and a computation say to the times of an entry.
+ */
+import type * as CacheEntry from "../CacheEntry.ts"
+import type { OwnLifetime } from "./flight.ts"
+import type { Computed } from "./lookup.ts"
+import type { Policy } from "./policy.ts"
+
+/** The times of an entry, in milliseconds since the epoch. */
+export interface Span {
+  readonly createdAt: number
+  readonly expiresAt: number
+  readonly terms: CacheEntry.Terms | undefined
+}
+
+interface Given {
+  readonly policy: Policy
+  readonly computed: Computed
+  /** What the computation said while it ran. */
+  readonly own: OwnLifetime | undefined
+  /** When the computation began and ended. */
+  readonly started: number
+  readonly ended: number
+  /** The earliest end of what it has read. */
+  readonly readsEnd: number
+  /** A random number from zero up to, and without, one. */
+  readonly draw: () => number
+}
+
+/** The times of what was computed; `undefined` if it has no lifetime at all, and is not stored. */
+export const spanOf = ({ computed, draw, ended, own, policy, readsEnd, started }: Given): Span | undefined => {
+  const { age = 0, failure, keep = 0 } = computed
+  const said = own?.timeToLive ?? computed.timeToLive
+  const staleWhileRevalidate = own?.staleWhileRevalidate ?? computed.staleWhileRevalidate
+  const staleIfError = own?.staleIfError ?? computed.staleIfError
+  const createdAt = ended - age
+  const timeToLive = policy.jitter === 0 || said === Infinity ? said : said * (1 - policy.jitter * draw())
+  const expiresAt = Math.min(createdAt + timeToLive, policy.outlivesReads ? Infinity : readsEnd)
+  if (failure !== undefined) return expiresAt > ended ? { createdAt, expiresAt, terms: undefined } : undefined
+  const terms = {
+    staleUntil: expiresAt + (staleWhileRevalidate ?? policy.staleWhileRevalidate),
+    errorUntil: expiresAt + (staleIfError ?? policy.staleIfError),
+    keptUntil: expiresAt + keep,
+    idle: policy.timeToIdle,
+    usedAt: ended,
+    eager: expiresAt === Infinity ? 0 : policy.eagerRefresh * (ended - started)
+  }
+  const lastsUntil = Math.max(expiresAt, terms.staleUntil, terms.errorUntil, terms.keptUntil)
+  if (lastsUntil <= ended || terms.idle === 0) return undefined
+  const isPlain = lastsUntil === expiresAt && terms.idle === Infinity && terms.eager === 0
+  return { createdAt, expiresAt, terms: isPlain ? undefined : terms }
+}
