@@ -59,7 +59,7 @@ export const layerMemory = (
 
     // Times and position stay readable, so that the memory store can expire and compare. All the rest is in the bytes.
     const pack = Effect.fnUntraced(function*(entry: CacheEntry.CacheEntry) {
-      const { createdAt, expiresAt, fingerprint, key, position } = entry
+      const { createdAt, expiresAt, fingerprint, key, position, terms } = entry
       const body = yield* codec.encode(entry)
       return new CacheEntry.CacheEntry({
         key,
@@ -69,7 +69,8 @@ export const layerMemory = (
         tags: [],
         position,
         createdAt,
-        expiresAt
+        expiresAt,
+        terms
       })
     })
     const unpack = (packed: CacheEntry.CacheEntry) => codec.decode(packed.body as Uint8Array)

@@ -138,7 +138,7 @@ const farthest = 37
 const goodUntil = ({ expiresAt, terms, usedAt }: CacheEntry): number =>
   terms === undefined
     ? expiresAt
-    : Math.min(terms.eager === 0 ? expiresAt : expiresAt - terms.eager * farthest, usedAt + terms.idle)
+    : Math.min(terms.eager > 0 ? expiresAt - terms.eager * farthest : expiresAt, usedAt + terms.idle)
 
 /**
  * What is stored of an entry.
@@ -153,6 +153,28 @@ export const stored = (entry: CacheEntry): Stored => {
 
 /**
  * Notes that an entry was read. Nothing that is over is read.
+ *
+ * **Example** (A time to idle)
+ *
+ * ```ts import.meta.vitest
+ * import { CacheEntry } from "effect-cached"
+ *
+ * const entry = new CacheEntry.CacheEntry({
+ *   key: "user\t{\"id\":7}",
+ *   fingerprint: "1",
+ *   body: "\"Ada\"",
+ *   head: undefined,
+ *   tags: [],
+ *   position: 1,
+ *   createdAt: 0,
+ *   expiresAt: Infinity,
+ *   terms: { staleUntil: Infinity, errorUntil: Infinity, keptUntil: Infinity, idle: 60_000, usedAt: 0, eager: 0 }
+ * })
+ *
+ * CacheEntry.endsAt(entry) // => 60000
+ * CacheEntry.use(entry, 40_000)
+ * CacheEntry.endsAt(entry) // => 100000
+ * ```
  *
  * @category operations
  * @since 0.1.0

@@ -68,7 +68,8 @@ export interface StaleIfError {
  * - `softTimeout`: after this long, what is stale is served, as far as `staleIfError` or `staleWhileRevalidate` reach; the
  *   computation goes on and is stored.
  * - `hardTimeout`: after this long, a computation is interrupted and has failed with a `CacheError` of reason
- *   `TimeoutError`.
+ *   `TimeoutError`. What cannot be interrupted is waited for. Give one wherever something stale is served meanwhile: a source
+ *   that hangs would keep its refresh for as long as the window is open.
  * - `eagerRefresh`: computes a result anew in the background shortly before its end, at random, the earlier the longer
  *   computing takes: XFetch (Vattani, Chierichetti, Lowenstein: Optimal Probabilistic Cache Stampede Prevention, VLDB
  *   2015). `true` is their β of 1; a larger number is earlier.

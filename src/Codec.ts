@@ -20,7 +20,7 @@ import { codecError } from "./internal/errors.ts"
  * @category models
  * @since 0.1.0
  */
-export const formatVersion = 1
+export const formatVersion = 2
 
 /**
  * The service.
@@ -82,7 +82,9 @@ export const layerJson: Layer.Layer<Codec> = Layer.sync(Codec)(() =>
   })
 )
 
-const toJson = ({ body, createdAt, expiresAt, fingerprint, head, key, position, tags }: CacheEntry.Stored): string => {
+const toJson = (
+  { body, createdAt, expiresAt, failed, fingerprint, head, key, position, tags, terms }: CacheEntry.Stored
+): string => {
   const text = typeof body === "string" ? body : asText(body)
   const entry = JSON.stringify({
     key,
@@ -92,10 +94,16 @@ const toJson = ({ body, createdAt, expiresAt, fingerprint, head, key, position, 
     tags,
     position,
     createdAt,
-    ...(expiresAt === Infinity ? {} : { expiresAt })
+    ...finite({ expiresAt }),
+    ...(failed === true ? { failed } : {}),
+    ...(terms === undefined ? {} : { terms: finite(terms) })
   })
   return `{"version":${formatVersion},"checksum":"${digest(entry)}","entry":${entry}}`
 }
+
+// JSON has no infinity: a time that never comes is left out.
+const finite = (times: object): Record<string, number> =>
+  Object.fromEntries(Object.entries(times).filter(([, time]) => time !== Infinity))
 
 const fromJson = (bytes: Uint8Array): Result.Result<CacheEntry.CacheEntry, CacheError.CacheError> => {
   const text = asText(bytes)
@@ -113,7 +121,8 @@ const fromJson = (bytes: Uint8Array): Result.Result<CacheEntry.CacheEntry, Cache
         ...fields,
         body: fields.body ?? fields.base64 ?? "",
         head: fields.head,
-        expiresAt: fields.expiresAt ?? Infinity
+        expiresAt: fields.expiresAt ?? Infinity,
+        terms: fields.terms === undefined ? undefined : { ...endless, ...fields.terms }
       }))
   })
 }
@@ -123,6 +132,8 @@ const decodeEnvelope = Schema.decodeUnknownResult(Schema.fromJsonString(Schema.S
   checksum: Schema.String,
   entry: Schema.Json
 })))
+
+const notNegative = Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0))
 
 const decodeFields = Schema.decodeUnknownResult(Schema.Struct({
   key: Schema.String,
@@ -136,8 +147,19 @@ const decodeFields = Schema.decodeUnknownResult(Schema.Struct({
   tags: Schema.Array(Schema.String),
   position: Schema.Int,
   createdAt: Schema.Finite,
-  expiresAt: Schema.optionalKey(Schema.Finite)
+  expiresAt: Schema.optionalKey(Schema.Finite),
+  failed: Schema.optionalKey(Schema.Boolean),
+  terms: Schema.optionalKey(Schema.Struct({
+    staleUntil: Schema.optionalKey(Schema.Finite),
+    errorUntil: Schema.optionalKey(Schema.Finite),
+    keptUntil: Schema.optionalKey(Schema.Finite),
+    idle: Schema.optionalKey(notNegative),
+    usedAt: Schema.Finite,
+    eager: notNegative
+  }))
 }))
+
+const endless = { staleUntil: Infinity, errorUntil: Infinity, keptUntil: Infinity, idle: Infinity }
 
 const malformed = (cause: unknown) => codecError("malformed", "The stored text is not an entry in JSON", cause)
 

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -15,9 +16,11 @@ import * as Scope from "effect/Scope"
 import * as Cached from "./Cached.ts"
 import type * as CacheError from "./CacheError.ts"
 import type * as CachePolicy from "./CachePolicy.ts"
+import type { HttpPolicy } from "./HttpPolicy.ts"
 import { makeCachedFunction } from "./internal/cachedFunction.ts"
 import type { BypassDetail } from "./internal/http/cacheStatus.ts"
 import { serve, serveUncached } from "./internal/http/serve.ts"
+import { sharedHandler } from "./internal/http/sharedHandler.ts"
 import { makeWhole } from "./internal/http/whole.ts"
 import { ResultCache } from "./ResultCache.ts"
 import type * as Tag from "./Tag.ts"
@@ -56,9 +59,20 @@ export interface ValueDefinition<
  * **Details**
  *
  * - `deps`: the tags that end it, or a function from the path parameters to them.
- * - `timeToLive`: default infinite.
+ * - `timeToLive`, `policy`: as for {@link Cached.Definition}. What the response says itself counts before them: `s-maxage`,
+ *   `max-age` or `Expires` for its lifetime, `stale-while-revalidate` and `stale-if-error` (RFC 5861) for how long it may be
+ *   served after that, `must-revalidate` and `proxy-revalidate` that it may not be at all (RFC 9111, section 5.2.2). Responses
+ *   with status 500, 502, 503 or 504 count as failures where something stale may be served in their place.
  * - `consistency`: as for {@link Cached.Definition}.
  * - `name`: default method and path.
+ * - `http`: what the route tells its clients, and what it takes from them.
+ * - `maxVariants`: the most responses for different headers, cookies and query parameters that this process keeps of one path,
+ *   default 100. Past that, the one that was not used for the longest time is removed, and a `VariantsExceeded` event told.
+ * - `maxBodyBytes`: the largest body that is stored, default 1 MiB.
+ *
+ * Not stored are streams, bodies over `maxBodyBytes`, and what HTTP does not allow to be stored (RFC 9111, section 3):
+ * responses with `Set-Cookie`, `no-store`, `private`, `no-cache` or `Vary: *`, and those of a status that is not cacheable by
+ * default, unless they give a lifetime themselves.
  *
  * @category models
  * @since 0.1.0
@@ -72,8 +86,18 @@ export interface ResponseDefinition<VB extends VaryBy = undefined> {
   readonly timeToLive?:
     | CachePolicy.TimeToLive<HttpServerResponse.HttpServerResponse, never, Readonly<Record<string, string | undefined>>>
     | undefined
+  readonly policy?:
+    | CachePolicy.CachePolicy<
+      HttpServerResponse.HttpServerResponse,
+      never,
+      Readonly<Record<string, string | undefined>>
+    >
+    | undefined
   readonly consistency?: CachePolicy.Consistency | undefined
   readonly varyBy?: VB | undefined
+  readonly http?: HttpPolicy | undefined
+  readonly maxVariants?: number | undefined
+  readonly maxBodyBytes?: number | undefined
 }
 
 type Response = HttpServerResponse.HttpServerResponse
@@ -83,7 +107,8 @@ type Response = HttpServerResponse.HttpServerResponse
  *
  * **Details**
  *
- * - `cached(fn)` serves a cached function: input from the request, result as JSON.
+ * - `cached(fn)` serves a cached function: input from the request, result as JSON. `headers` and `http` are as for
+ *   {@link Cached.RouteDefinition}.
  * - `cached(handler, definition)` makes a cached function of a handler that uses the request's services. It gets the
  *   decoded input and returns a value.
  * - `cached(handler, deps)` caches the response of any handler whole. The handler gets a request that records which
@@ -122,7 +147,10 @@ type Response = HttpServerResponse.HttpServerResponse
 export const cached: {
   <F extends Schema.Struct.Fields, S extends Schema.Top, E, RV>(
     self: Cached.Cached<F, S, E, RV>,
-    options?: { readonly headers?: { readonly [K in keyof F]?: string } | undefined }
+    options?: {
+      readonly headers?: { readonly [K in keyof F]?: string } | undefined
+      readonly http?: HttpPolicy | undefined
+    }
   ): Effect.Effect<Response, E | CacheError.CacheError, RV | Cached.RequestServices>
   <
     const F extends Schema.Struct.Fields = {},
@@ -134,7 +162,8 @@ export const cached: {
     handler:
       & ((input: Cached.Input<F>, varied: Cached.VaryBy.Value<VB>) => Effect.Effect<S["Type"], E, R>)
       & Cached.KeySound<NoInfer<R>>,
-    definition: ValueDefinition<F, S, NoInfer<E>, VB>
+    // Of several signatures, those are out that do not fit before `E` was inferred from the handler: `error` must say it, too.
+    definition: Omit<ValueDefinition<F, S, NoInfer<E>, VB>, "error"> & Pick<ValueDefinition<F, S, E, VB>, "error">
   ): Effect.Effect<
     Response,
     E | Cached.VaryBy.Error<VB> | CacheError.CacheError,
@@ -155,7 +184,10 @@ export const cached: {
     Exclude<R, Scope.Scope> | Cached.VaryBy.Services<VB> | ResultCache | Cached.RequestServices
   >
 } = (first: unknown, second?: unknown): any => { // one implementation for three signatures
-  if (Cached.isCached(first)) return serve(first[Cached.TypeId], (second as ServeOptions | undefined)?.headers ?? {})
+  if (Cached.isCached(first)) {
+    const { headers = {}, http } = (second ?? {}) as ServeOptions
+    return serve(first[Cached.TypeId], headers, http)
+  }
   if (isDefinition(second)) return cachedValue(first as Handler, second)
   const definition = Array.isArray(second) ? { deps: second } : (second ?? {}) as ResponseDefinition
   const handler = Effect.isEffect(first) ? () => first : first as Handler
@@ -164,6 +196,7 @@ export const cached: {
 
 interface ServeOptions {
   readonly headers?: Readonly<Record<string, string | undefined>> | undefined
+  readonly http?: HttpPolicy | undefined
 }
 
 // Types are erased from here on: the signatures above have checked them.
@@ -208,21 +241,26 @@ const nameOf = (name: string | undefined, route: Route): string => name ?? `${ro
 
 const cachedValue = (handler: Handler, definition: AnyDefinition): Mounted =>
   mounted(Effect.fnUntraced(function*(cache, route) {
-    const { headers = {}, name, varyBy } = definition
-    const fn = yield* makeCachedFunction(nameOf(name, route), definition, handler, Context.empty())
-    const served = serve({
-      fn,
-      cache,
-      claim: { released: false },
-      varyBy: varyBy === "nothing" ? undefined : varyBy,
-      request: (key, encoded, varied, { context }) => ({
-        key,
-        fingerprint: fn.fingerprint,
-        context: withoutRequest(context),
-        compute: fn.compute(key, encoded, varied),
-        strong: fn.strong
-      })
-    }, headers)
+    const { headers = {}, http, name, varyBy } = definition
+    const fn = yield* makeCachedFunction(nameOf(name, route), definition, handler, Context.empty(), cache.policy)
+    const served = serve(
+      {
+        fn,
+        cache,
+        claim: { released: false },
+        varyBy: varyBy === "nothing" ? undefined : varyBy,
+        request: (key, encoded, varied, { context }) => ({
+          key,
+          fingerprint: fn.fingerprint,
+          context: withoutRequest(context),
+          compute: fn.compute(key, encoded, varied),
+          strong: fn.strong,
+          policy: fn.policy
+        })
+      },
+      headers,
+      http
+    )
     return yield* claimed(cache, fn.name, guarded(varyBy, served, serveUncached(fn, varyBy, headers)))
   }))
 
@@ -281,3 +319,107 @@ const claimed = (
         ? Effect.succeed(Effect.tap(uncached("name-taken"), () => Effect.logWarning(error.message)))
         : Effect.fail(error)
   })
+
+/**
+ * Options of {@link rfc9111}.
+ *
+ * **Details**
+ *
+ * - `name`: default `"rfc9111"`. What is stored is found by this name and the target URI: handlers of one name over one store share
+ *   it.
+ * - `policy`: how results age beyond what responses say. `staleIfError`, default one hour: how long after its end a response is
+ *   served where the handler fails or answers 500, 502, 503 or 504, unless the response says something else (RFC 5861, section 4)
+ *   or forbids it (RFC 9111, section 4.2.4).
+ * - `keep`: how long what has a validator is kept after its end, to be revalidated. Default one day.
+ * - `maxBodyBytes`: larger bodies are sent on as they come and not stored, default 1 MiB.
+ * - `maxVariants`: the most variants of one URI, default 64. Past it the one that was not used for the longest time goes.
+ * - `http`: `requestCacheControl` and `cacheStatusKey`, as {@link HttpPolicy.HttpPolicy} describes them. The rest is for the
+ *   responses to say.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface SharedOptions {
+  readonly name?: string | undefined
+  readonly policy?:
+    | Pick<
+      CachePolicy.CachePolicy,
+      "staleIfError" | "softTimeout" | "hardTimeout" | "jitter" | "timeToIdle" | "eagerRefresh"
+    >
+    | undefined
+  readonly keep?: Duration.Input | undefined
+  readonly maxBodyBytes?: number | undefined
+  readonly maxVariants?: number | undefined
+  readonly http?: Pick<HttpPolicy, "requestCacheControl" | "cacheStatusKey"> | undefined
+}
+
+/**
+ * A handler behind a shared HTTP cache (RFC 9111): a proxy to an origin, or any handler that says in its headers how its responses
+ * may be used.
+ *
+ * **When to use**
+ *
+ * Where responses come with their own `Cache-Control`, `Vary` and validators. Where the program decides what is stored, and until
+ * when, use {@link cached}.
+ *
+ * **Details**
+ *
+ * - The key is the target URI, and the headers that responses of it name in `Vary`. What a response depends on and does not
+ *   name, such as a cookie, is not in it: that is for the handler to say.
+ * - Used without asking only as long as the response itself says: `CDN-Cache-Control` (RFC 9213) before `s-maxage`, `max-age` and
+ *   `Expires`. There is no heuristic freshness.
+ * - What is over is revalidated: the handler sees `If-None-Match` and `If-Modified-Since` of what is stored, and its 304 makes
+ *   that fresh again (section 4.3). Conditions of clients are answered here.
+ * - Served after its time: `stale-while-revalidate`, `stale-if-error`, and `policy.staleIfError`; never with `no-cache`,
+ *   `must-revalidate`, `proxy-revalidate` or `s-maxage` (section 4.2.4).
+ * - Never stored: `no-store`, `private`, `Vary: *`, `Set-Cookie`, 206, and what belongs to a request with `Authorization`, unless it
+ *   says `public`, `s-maxage` or `must-revalidate` (section 3.5). Requests with `Range`, `If-Match` or a body go past the cache.
+ * - Requests that come while the handler computes the same response wait for it, and each gets its own if it turns out not to be
+ *   for all.
+ * - A request with another method than GET and HEAD reaches the handler. If the method is not known to be safe, and the
+ *   response is no error, what is stored of its URI ends in all processes, and of those that `Location` and `Content-Location`
+ *   name on the same origin (section 4.4).
+ * - `Age` and `Cache-Status` (RFC 9211) say what happened. Tags that the handler adds with `addDeps` end what is stored, too.
+ *
+ * **Example** (A response that says how long it may be used)
+ *
+ * ```ts import.meta.vitest
+ * import { Effect, Layer } from "effect"
+ * import { HttpRouter, HttpServerResponse } from "effect/http"
+ * import { CacheLive, HttpCached } from "effect-cached"
+ *
+ * let asked = 0
+ * const origin = Effect.sync(() =>
+ *   HttpServerResponse.text(`answer ${++asked}`, { headers: { "cache-control": "max-age=60" } })
+ * )
+ * const App = HttpRouter.add("*", "/*", HttpCached.rfc9111(origin))
+ * const { dispose, handler } = HttpRouter.toWebHandler(App.pipe(Layer.provideMerge(CacheLive)), { disableLogger: true })
+ * const ask = async (method: string) => {
+ *   const response = await handler(new Request("http://localhost/page", { method }))
+ *   return [await response.text(), response.headers.get("cache-status")]
+ * }
+ *
+ * await ask("GET") // => ["answer 1", "effect-cached; fwd=miss; fwd-status=200; stored"]
+ * await ask("GET") // => ["answer 1", "effect-cached; hit; ttl=60"]
+ * await ask("DELETE") // => ["answer 2", "effect-cached; fwd=method; fwd-status=200"]
+ * await ask("GET") // => ["answer 3", "effect-cached; fwd=miss; fwd-status=200; stored; detail=invalidated"]
+ *
+ * await dispose()
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const rfc9111 = <E, R>(
+  handler: Effect.Effect<Response, E, R>,
+  options: SharedOptions = {}
+): Effect.Effect<
+  Response,
+  E | CacheError.CacheError,
+  Exclude<R, Scope.Scope> | ResultCache | HttpServerRequest.HttpServerRequest
+> =>
+  sharedHandler(
+    handler,
+    options,
+    (fiber) => Context.getUnsafe(fiber.context as Context.Context<ResultCache>, ResultCache)
+  ) as any // types are erased inside

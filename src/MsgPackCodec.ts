@@ -3,8 +3,9 @@
  *
  * Layout: `ECE`, the format version (1 byte), CRC-32 of all that follows (4 bytes), flags (1 byte, bit 0: compressed),
  * length of the uncompressed payload (4 bytes), payload. Numbers are little-endian. The payload is a MessagePack array
- * of key, fingerprint, body, head, tags, position, createdAt and expiresAt; the tags are one text, joined by line feeds,
- * so that no length in the payload can ask for more than the payload holds.
+ * of key, fingerprint, body, head, tags, position, createdAt and expiresAt; where the entry is a failure or has terms, also of
+ * failed, and where it has terms, of these as an array. The tags are one text, joined by line feeds, so that no length in
+ * the payload can ask for more than the payload holds.
  *
  * @since 0.1.0
  */
@@ -83,7 +84,7 @@ const magic = 0x454345
 const packr = new Packr({ useRecords: false })
 
 const encode = (
-  { body, createdAt, expiresAt, fingerprint, head, key, position, tags }: CacheEntry.Stored,
+  { body, createdAt, expiresAt, failed, fingerprint, head, key, position, tags, terms }: CacheEntry.Stored,
   compressFrom: number,
   maxBytes: number
 ): Result.Result<Uint8Array, CacheError.CacheError> => {
@@ -91,16 +92,12 @@ const encode = (
   if (!(texts.every((text) => text.isWellFormed()) && (typeof body !== "string" || body.isWellFormed()))) {
     return refuse("encode", `Entry ${JSON.stringify(key)} has a text with half a surrogate pair, which UTF-8 lacks`)
   }
-  const payload = packr.pack([
-    texts[0],
-    texts[1],
-    body,
-    texts[2],
-    texts[3],
-    position,
-    createdAt,
-    expiresAt
-  ])
+  const fields: Array<unknown> = [texts[0], texts[1], body, texts[2], texts[3], position, createdAt, expiresAt]
+  if (failed === true || terms !== undefined) fields.push(failed === true)
+  if (terms !== undefined) {
+    fields.push([terms.staleUntil, terms.errorUntil, terms.keptUntil, terms.idle, terms.usedAt, terms.eager])
+  }
+  const payload = packr.pack(fields)
   if (payload.length > maxBytes) return Result.fail(tooLarge(payload.length, maxBytes))
   const compressed = payload.length >= compressFrom ? compressSync(payload) : payload
   const content = compressed.length < payload.length ? compressed : payload
@@ -144,7 +141,7 @@ const decode = (input: Uint8Array, maxBytes: number): Result.Result<CacheEntry.C
 const unpack = (payload: Uint8Array): Result.Result<CacheEntry.CacheEntry, CacheError.CacheError> =>
   Result.flatMap(
     attempt(() => decodePayload(packr.unpack(payload))),
-    ([key, fingerprint, body, head, tags, position, createdAt, expiresAt]) =>
+    ([key, fingerprint, body, head, tags, position, createdAt, expiresAt, failed, terms]) =>
       attempt(() =>
         new CacheEntry.CacheEntry({
           key,
@@ -155,10 +152,20 @@ const unpack = (payload: Uint8Array): Result.Result<CacheEntry.CacheEntry, Cache
           tags: tags === "" ? [] : tags.split("\n"),
           position,
           createdAt,
-          expiresAt
+          expiresAt,
+          failed,
+          terms: terms === undefined ? undefined : asTerms(terms)
         })
       )
   )
+
+const asTerms = (
+  [staleUntil, errorUntil, keptUntil, idle, usedAt, eager]: NonNullable<ReturnType<typeof decodePayload>[9]>
+): CacheEntry.Terms => ({ staleUntil, errorUntil, keptUntil, idle, usedAt, eager })
+
+// Either may be infinite, and neither NaN.
+const time = Schema.Number.check(Schema.makeFilter((millis) => millis > -Infinity))
+const duration = Schema.Number.check(Schema.makeFilter((millis) => millis >= 0))
 
 const decodePayload = Schema.decodeUnknownSync(Schema.Tuple([
   Schema.String,
@@ -168,7 +175,9 @@ const decodePayload = Schema.decodeUnknownSync(Schema.Tuple([
   Schema.String,
   Schema.Int,
   Schema.Finite,
-  Schema.Number
+  time,
+  Schema.optionalKey(Schema.Boolean),
+  Schema.optionalKey(Schema.Tuple([time, time, time, duration, Schema.Finite, duration.check(Schema.isFinite())]))
 ]))
 
 const decodeHead = Schema.decodeUnknownSync(Schema.fromJsonString(Schema.Struct({

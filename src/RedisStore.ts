@@ -131,7 +131,7 @@ export const make = Effect.fnUntraced(function*(
     const name = bytes.toString()
     const value = yield* client.run((redis) => redis.getBuffer(name))
     const entry = yield* decode(value, (key) => names.entry(key) === name)
-    return entry !== undefined && entry.expiresAt > clock.currentTimeMillisUnsafe() ? [entry] : []
+    return entry !== undefined && CacheEntry.endsAt(entry) > clock.currentTimeMillisUnsafe() ? [entry] : []
   }, Effect.catchIf(isNoEntry, () => Effect.succeed([])))
 
   return Store.of({
@@ -150,7 +150,7 @@ export const make = Effect.fnUntraced(function*(
           const value = Buffer.concat([makeHeader(shared), bytes])
           return Effect.matchEffect(
             client.run((redis) => {
-              const left = Math.min(Math.ceil(entry.expiresAt - clock.currentTimeMillisUnsafe()), maxLifetime)
+              const left = Math.min(Math.ceil(CacheEntry.endsAt(entry) - clock.currentTimeMillisUnsafe()), maxLifetime)
               return setEntry(redis, [names.entry(entry.key)], [value, Math.max(1, left)])
             }),
             {
@@ -201,17 +201,22 @@ const checkedLifetime = (input: Duration.Input): Effect.Effect<number, CacheErro
   )
 
 // The same entry by a clock that is so many milliseconds ahead.
-const shifted = (entry: CacheEntry.CacheEntry, ahead: number): CacheEntry.CacheEntry =>
-  new CacheEntry.CacheEntry({
-    key: entry.key,
-    fingerprint: entry.fingerprint,
-    body: entry.body,
-    head: entry.head,
-    tags: entry.tags,
-    position: entry.position,
-    createdAt: entry.createdAt + Math.round(ahead),
-    expiresAt: entry.expiresAt + Math.round(ahead)
+const shifted = (entry: CacheEntry.CacheEntry, ahead: number): CacheEntry.CacheEntry => {
+  const { createdAt, expiresAt, terms } = entry
+  const by = Math.round(ahead)
+  return new CacheEntry.CacheEntry({
+    ...CacheEntry.stored(entry),
+    createdAt: createdAt + by,
+    expiresAt: expiresAt + by,
+    terms: terms === undefined ? undefined : {
+      ...terms,
+      staleUntil: terms.staleUntil + by,
+      errorUntil: terms.errorUntil + by,
+      keptUntil: terms.keptUntil + by,
+      usedAt: terms.usedAt + by
+    }
   })
+}
 
 /**
  * A store on a Redis server. Options, details and errors as for {@link make}.

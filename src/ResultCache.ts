@@ -35,7 +35,7 @@ import type * as internal from "./internal/lookup.ts"
 import { makeLookups } from "./internal/lookups.ts"
 import { makeCounts, registerCounts } from "./internal/metrics.ts"
 import { noteOf, textOfNote } from "./internal/notes.ts"
-import { ownLifetime } from "./internal/policy.ts"
+import { ownLifetime, resolvePolicy } from "./internal/policy.ts"
 import { makeReading } from "./internal/reading.ts"
 import type { Driver } from "./internal/redis/driver.ts"
 import { millis } from "./internal/settings.ts"
@@ -216,6 +216,8 @@ export const make = Effect.fnUntraced(function*(
   const scope = Context.get(context, Scope.Scope)
   const clock = yield* Clock.Clock
   const storeTimeout = yield* millis("ResultCache.storeTimeout", options?.storeTimeout ?? "1 second")
+  // What it says of failures is for functions that have a schema for them.
+  yield* resolvePolicy("ResultCache.policy", { error: true }, options?.policy)
   const now = () => clock.currentTimeMillisUnsafe()
   const counts = makeCounts()
   yield* registerCounts(counts)

@@ -10,7 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type * as CacheEntry from "./CacheEntry.ts"
+import * as CacheEntry from "./CacheEntry.ts"
 import type * as CacheError from "./CacheError.ts"
 import { makeMemoryStore } from "./internal/memoryStore.ts"
 
@@ -39,8 +39,9 @@ export interface Removal {
  *
  * **Details**
  *
- * A store does not judge: it may return entries that are expired or invalid, and whoever reads them decides. Failures of
- * the medium are `CacheError`s of reason `StoreError`, bytes that are no entry are of reason `CodecError`. Operations must
+ * A store does not judge: it may return entries that are expired or invalid, and whoever reads them decides. It may drop
+ * an entry that is over, which it is at {@link CacheEntry.endsAt}, and not earlier: what has expired may still be served
+ * stale. Failures of the medium are `CacheError`s of reason `StoreError`, bytes that are no entry are of reason `CodecError`. Operations must
  * be interruptible, or no time limit can hold them.
  *
  * @category services
@@ -55,14 +56,14 @@ export class Store extends Context.Service<Store, {
   readonly get: (key: string) => Effect.Effect<CacheEntry.CacheEntry | undefined, CacheError.CacheError>
   /**
    * Stores an entry under its key. Never replaces an entry of a later position, or one of the same position and function
-   * that was created later and is not expired.
+   * that was created later, unless that is over.
    */
   readonly set: (entry: CacheEntry.CacheEntry) => Effect.Effect<SetResult, CacheError.CacheError>
   /** Removes the entry of a key, if there is one. */
   readonly remove: (key: string) => Effect.Effect<void, CacheError.CacheError>
   /** Called when nothing more will come for a while: a good time for what takes long. */
   readonly flush: Effect.Effect<void, CacheError.CacheError>
-  /** All entries that are not expired, for tools. */
+  /** All entries that are not over, for tools. */
   readonly entries: Stream.Stream<CacheEntry.CacheEntry, CacheError.CacheError>
   /** Removes all entries of this store's namespace. */
   readonly clear: Effect.Effect<void, CacheError.CacheError>
@@ -77,7 +78,7 @@ export class Store extends Context.Service<Store, {
  *
  * - `maxEntries`: the most entries, default 100 000. `Infinity` leaves it to `maxBytes`.
  * - `maxBytes`: the most bytes as {@link CacheEntry.size} counts them, default 64 MiB.
- * - `sweepEvery`: how long expired entries that nobody reads may stay, default one minute.
+ * - `sweepEvery`: how long entries that are over may stay, default one minute.
  *
  * @category models
  * @since 0.1.0
@@ -190,8 +191,8 @@ export const layerMemory = (options?: MemoryOptions): Layer.Layer<Store, CacheEr
  *
  * **Details**
  *
- * `peek` looks into `near`. `get` asks `far` as well, takes the entry of the later position, or what is not expired yet, and
- * copies it to `near`. Writes and removals go to both.
+ * `peek` looks into `near`. `get` asks `far` as well, and takes what is fresh, or else what is not over yet; of two of these
+ * the entry of the later position, or the newer one. It copies that to `near`. Writes and removals go to both.
  *
  * **Example** (Live values in front of bytes)
  *
@@ -238,8 +239,17 @@ export const layerTiered = <E1, R1, E2, R2>(tiers: {
     return tiered(near, far, yield* Clock.Clock)
   }))
 
-const isNewer = (one: CacheEntry.Stored, other: CacheEntry.Stored): boolean =>
-  one.position > other.position || (one.position === other.position && one.createdAt > other.createdAt)
+const isBetter = (one: CacheEntry.CacheEntry, other: CacheEntry.CacheEntry, now: number): boolean => {
+  const more = worth(one, now) - worth(other, now)
+  if (more !== 0) return more > 0
+  return one.position > other.position || (one.position === other.position && one.createdAt > other.createdAt)
+}
+
+// What may be served, what may be served stale, and what is over.
+const worth = (entry: CacheEntry.CacheEntry, now: number): 0 | 1 | 2 => {
+  if (CacheEntry.endsAt(entry) <= now) return 0
+  return entry.expiresAt <= now ? 1 : 2
+}
 
 // Each tier is tried, whatever becomes of the other.
 const both = (
@@ -254,11 +264,13 @@ const tiered = (near: Store["Service"], far: Store["Service"], clock: Clock.Cloc
     get: Effect.fnUntraced(function*(key) {
       const close = near.remote ? yield* near.get(key) : near.peek(key)
       const distant = yield* far.get(key)
-      const isOver = close !== undefined && close.expiresAt <= clock.currentTimeMillisUnsafe()
-      if (distant === undefined || (close !== undefined && !isOver && !isNewer(distant, close))) return close
+      if (distant === undefined) return close
+      const now = clock.currentTimeMillisUnsafe()
+      if (close !== undefined && !isBetter(distant, close, now)) return close
       // Nothing that was not checked is copied: not every store can keep that.
       if (distant.unchecked === undefined) {
-        if (isOver) yield* near.remove(key)
+        // It may be of a later position, and would stay.
+        if (close !== undefined && worth(close, now) < worth(distant, now)) yield* near.remove(key)
         yield* near.set(distant)
       }
       return distant

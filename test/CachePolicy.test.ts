@@ -1,8 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Exit, Schema } from "effect"
-import { Cached, ResultCache, Store } from "effect-cached"
+import { Clock, Duration, Effect, Exit, Layer, Schema } from "effect"
+import { Broadcaster, Cached, CachePolicy, DependencyGraph, ResultCache, Store } from "effect-cached"
 import { CacheTest } from "effect-cached/testing"
 import { TestClock } from "effect/testing"
+import { settled } from "./suites/stores.ts"
 
 const unusable: ReadonlyArray<readonly [string, unknown]> = [
   ["-1", -1],
@@ -148,4 +149,189 @@ describe("options", () => {
       assert.strictEqual(error.reason._tag, "DefinitionError")
       assert.include(error.message, `Store.${option}: ${String(value)} is not a`)
     }))
+})
+
+describe("override", () => {
+  const base = CachePolicy.make({ timeToLive: "5 minutes", jitter: 0.1, staleIfError: "1 hour" })
+
+  it("takes what is set in place of what was there, and leaves the rest", () => {
+    const expected: CachePolicy.CachePolicy = {
+      timeToLive: "1 hour",
+      jitter: 0.1,
+      staleIfError: "1 hour",
+      eagerRefresh: true
+    }
+    assert.deepStrictEqual(CachePolicy.override(base, { timeToLive: "1 hour", eagerRefresh: true }), expected)
+    assert.deepStrictEqual(CachePolicy.override({ timeToLive: "1 hour", eagerRefresh: true })(base), expected)
+  })
+
+  it("takes nothing for a part that is undefined, and zero for zero", () => {
+    assert.deepStrictEqual(CachePolicy.override(base, { timeToLive: undefined, jitter: 0 }), {
+      timeToLive: "5 minutes",
+      jitter: 0,
+      staleIfError: "1 hour"
+    })
+  })
+
+  it("leaves both as they were: policies are plain values", () => {
+    const overrides = { jitter: 0.5 }
+    const before = [{ ...base }, { ...overrides }]
+    CachePolicy.override(base, overrides)
+    assert.deepStrictEqual([base, overrides], before)
+    assert.strictEqual(CachePolicy.make(base), base)
+  })
+
+  it("chains, the last one counts", () => {
+    const policy = CachePolicy.override(CachePolicy.override(base, { jitter: 0.2 }), { jitter: 0.3, softTimeout: 5 })
+    assert.deepStrictEqual(policy, { timeToLive: "5 minutes", jitter: 0.3, staleIfError: "1 hour", softTimeout: 5 })
+  })
+})
+
+const define = (policy: object) => Cached.make("clock", { success: Schema.Number, policy }, () => Effect.succeed(1))
+
+describe("A policy that is unusable", () => {
+  const durations = ["timeToLive", "timeToIdle", "staleWhileRevalidate", "staleIfError", "hardTimeout"] as const
+
+  it.effect.each(durations.flatMap((part) => unusable.map(([shown, value]) => [part, shown, value] as const)))(
+    "%s cannot be %s: a typed error that names the function and the part",
+    ([part, , value]) =>
+      Effect.gen(function*() {
+        const error = yield* Effect.flip(define({ [part]: value }))
+        assert.strictEqual(error.reason._tag, "DefinitionError")
+        assert.include(error.message, `cached function "clock", ${part}: `)
+        assert.include(error.message, "is not a duration of zero or more")
+      }).pipe(Effect.provide(CacheTest.layer))
+  )
+
+  it.effect.each<readonly [object, string, RegExp]>([
+    [{ jitter: -0.1 }, "jitter", /-0\.1 .*from 0 to 1/],
+    [{ jitter: 1.1 }, "jitter", /1\.1 .*from 0 to 1/],
+    [{ jitter: NaN }, "jitter", /NaN .*from 0 to 1/],
+    [{ jitter: "0.5" }, "jitter", /from 0 to 1/],
+    [{ eagerRefresh: -1 }, "eagerRefresh", /-1 /],
+    [{ eagerRefresh: NaN }, "eagerRefresh", /NaN /],
+    [{ eagerRefresh: Infinity }, "eagerRefresh", /Infinity /],
+    [{ staleIfError: { upTo: -1 } }, "staleIfError", /-1 is not a duration of zero or more/],
+    [{ staleIfError: { upTo: "1 hour", backOff: -1 } }, "staleIfError", /-1 is not a duration of zero or more/],
+    [
+      { staleIfError: { upTo: "1 hour", maxBackOff: "soon" } },
+      "staleIfError",
+      /soon is not a duration of zero or more/
+    ],
+    [{ staleIfError: "1 hour", softTimeout: -1 }, "softTimeout", /-1 is not a duration of zero or more/],
+    [{ softTimeout: "1 second" }, "softTimeout", /nothing may be.*staleIfError or staleWhileRevalidate/],
+    [{ softTimeout: "1 second", staleIfError: 0 }, "softTimeout", /nothing may be/],
+    [{ errorTimeToLive: "1 second" }, "errorTimeToLive", /schema.*error/],
+    [{ errorTimeToLive: () => 1 }, "errorTimeToLive", /schema.*error/]
+  ])("%o: a typed error that says where, what and what to do", ([policy, part, message]) =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(define(policy))
+      assert.strictEqual(error.reason._tag, "DefinitionError")
+      assert.propertyVal(error.reason, "where", `cached function "clock", ${part}`)
+      assert.match(error.message, message)
+    }).pipe(Effect.provide(CacheTest.layer)))
+
+  it.effect.each<readonly [object]>([
+    [{ jitter: 0 }],
+    [{ jitter: 1 }],
+    [{ eagerRefresh: 0 }],
+    [{ eagerRefresh: false }],
+    [{ eagerRefresh: 0.5 }],
+    [{ hardTimeout: Infinity }],
+    [{ staleIfError: Infinity, softTimeout: 0 }],
+    [{ staleIfError: { upTo: 0 } }],
+    [{ staleIfError: { seconds: 5 } }],
+    [{ staleIfError: Duration.seconds(5) }],
+    [{ staleIfError: [5, 0] }],
+    [{ staleWhileRevalidate: Infinity, softTimeout: "1 second" }],
+    [Object.fromEntries(durations.map((part) => [part, undefined]))]
+  ])("is none of the usual ones: %o", ([policy]) =>
+    Effect.gen(function*() {
+      assert.strictEqual(yield* (yield* define(policy))(), 1)
+    }).pipe(Effect.provide(CacheTest.layer)))
+
+  it.effect("is an error of the cache where its defaults are", () =>
+    Effect.gen(function*() {
+      for (
+        const [policy, part] of [
+          [{ timeToLive: -1 }, "timeToLive"],
+          [{ jitter: 2 }, "jitter"],
+          [{ staleIfError: "soon" }, "staleIfError"]
+        ] as const
+      ) {
+        const layer = ResultCache.layerMemory({ policy: policy as CachePolicy.CachePolicy })
+        const error = yield* Effect.flip(Effect.provide(Effect.void, layer))
+        assert.strictEqual(error.reason._tag, "DefinitionError")
+        assert.include(error.message, "ResultCache.policy")
+        assert.include(error.message, part)
+      }
+    }))
+})
+
+const cacheWith = (policy: CachePolicy.CachePolicy) =>
+  CacheTest.layerWith({ policy }).pipe(
+    Layer.provide([Store.layerMemory(), DependencyGraph.layer(), Broadcaster.layerLocal]),
+    Layer.orDie
+  )
+
+// How long the results of a definition live.
+const lifetimeOf = Effect.fnUntraced(function*(
+  definition: { readonly timeToLive?: Duration.Input; readonly policy?: CachePolicy.CachePolicy }
+) {
+  const test = yield* CacheTest.CacheTest
+  yield* test.reset
+  yield* Effect.scoped(
+    Effect.flatMap(Cached.make("fn", { success: Schema.Number, ...definition }, () => Effect.succeed(1)), (fn) => fn())
+  )
+  const [stored] = (yield* test.events).flatMap((event) => event._tag === "Stored" ? [event.expiresAt] : [])
+  return stored! - (yield* Clock.currentTimeMillis)
+})
+
+describe("The defaults of a cache", () => {
+  it.effect("stand behind a definition's policy, and that behind its own time to live", () =>
+    Effect.gen(function*() {
+      const policy = { timeToLive: "2 minutes" } as const
+      assert.strictEqual(yield* lifetimeOf({}), 60_000)
+      assert.strictEqual(yield* lifetimeOf({ policy: {} }), 60_000)
+      assert.strictEqual(yield* lifetimeOf({ policy: { timeToLive: undefined } }), 60_000)
+      assert.strictEqual(yield* lifetimeOf({ policy }), 120_000)
+      assert.strictEqual(yield* lifetimeOf({ timeToLive: "3 minutes" }), 180_000)
+      assert.strictEqual(yield* lifetimeOf({ timeToLive: "3 minutes", policy }), 180_000)
+      assert.strictEqual(yield* lifetimeOf({ timeToLive: Infinity, policy }), Infinity)
+    }).pipe(Effect.provide(cacheWith({ timeToLive: "1 minute" }))))
+
+  it.effect("are taken part by part", () =>
+    Effect.gen(function*() {
+      let runs = 0
+      const fn = yield* Cached.make(
+        "fn",
+        { success: Schema.Number, timeToLive: "10 seconds", policy: { staleIfError: "1 hour" } },
+        () => Effect.suspend(() => ++runs === 1 ? Effect.succeed(1) : Effect.fail("down"))
+      )
+      yield* fn()
+      yield* TestClock.adjust("10 seconds")
+      // The back-off is its own, the window in which it is served at once comes from the cache.
+      assert.strictEqual(yield* fn(), 1)
+      yield* settled
+      assert.strictEqual(yield* fn(), 1)
+      yield* TestClock.adjust("59 minutes")
+      assert.strictEqual(yield* fn(), 1)
+      const events = yield* (yield* CacheTest.CacheTest).events
+      const because = events.flatMap((event) => event._tag === "Stale" ? [event.because] : [])
+      assert.deepStrictEqual(because, ["revalidating", "back-off", "error"])
+    }).pipe(Effect.provide(cacheWith({ timeToLive: "1 minute", staleWhileRevalidate: "5 seconds", staleIfError: 0 }))))
+
+  it.effect("are a cache's own: another one has others, or none", () =>
+    Effect.gen(function*() {
+      for (const [timeToLive, millis] of [[1000, 1000], [2000, 2000], [undefined, Infinity]] as const) {
+        const layer = Layer.fresh(cacheWith({ timeToLive }))
+        assert.strictEqual(yield* Effect.provide(lifetimeOf({}), layer), millis)
+      }
+    }))
+
+  it.effect("may have a soft timeout, and a lifetime of failures, for those functions that can use them", () =>
+    Effect.gen(function*() {
+      const fn = yield* Cached.make("fn", { success: Schema.Number }, () => Effect.succeed(1))
+      assert.strictEqual(yield* fn(), 1)
+    }).pipe(Effect.provide(cacheWith({ softTimeout: "1 second", errorTimeToLive: "1 second" }))))
 })

@@ -1,8 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { Codec } from "effect-cached"
+import { digest } from "../src/internal/digest.ts"
 import { codecSuite } from "./suites/codecSuite.ts"
-import { makeEntry } from "./suites/entries.ts"
+import { makeEntry, makeTerms } from "./suites/entries.ts"
 
 codecSuite("layerJson", Codec.layerJson)
 
@@ -34,6 +35,48 @@ describe("layerJson", () => {
       })
     }).pipe(Effect.provide(Codec.layerJson)))
 
+  it.effect("writes that an entry is a failure, and what its policy says, without what never comes", () =>
+    Effect.gen(function*() {
+      const codec = yield* Codec.Codec
+      const terms = makeTerms(5, { errorUntil: Infinity, usedAt: 2, eager: 3 })
+      const bytes = yield* codec.encode(makeEntry("k", { failed: true, expiresAt: 5, terms }))
+      const { entry } = JSON.parse(new TextDecoder().decode(bytes))
+      assert.isTrue(entry.failed)
+      assert.deepStrictEqual(entry.terms, { staleUntil: 5, keptUntil: 5, usedAt: 2, eager: 3 })
+    }).pipe(Effect.provide(Codec.layerJson)))
+
+  it.effect("refuses terms that are none, also behind a valid checksum (scenario 44)", () =>
+    Effect.gen(function*() {
+      const entry = JSON.parse(yield* written).entry
+      const forged = (more: object) => {
+        const text = JSON.stringify({ ...entry, ...more })
+        return problemOf(`{"version":${Codec.formatVersion},"checksum":"${digest(text)}","entry":${text}}`)
+      }
+      const codec = yield* Codec.Codec
+      const right = { usedAt: 5, eager: 0 }
+      const text = JSON.stringify({ ...entry, terms: right })
+      const bytes = `{"version":${Codec.formatVersion},"checksum":"${digest(text)}","entry":${text}}`
+      const { terms } = yield* codec.decode(new TextEncoder().encode(bytes))
+      assert.deepStrictEqual(terms, makeTerms(Infinity, right))
+      for (
+        const wrong of [
+          { failed: 1 },
+          { failed: null },
+          { terms: null },
+          { terms: [] },
+          { terms: {} },
+          { terms: { usedAt: 5 } },
+          ...Object.keys(terms!).flatMap((name) =>
+            [null, "5", true, [5], {}].map((value) => ({ terms: { ...right, [name]: value } }))
+          ),
+          { terms: { ...right, idle: -1 } },
+          { terms: { ...right, eager: -1 } }
+        ]
+      ) {
+        assert.strictEqual(yield* forged(wrong), "malformed", JSON.stringify(wrong))
+      }
+    }).pipe(Effect.provide(Codec.layerJson)))
+
   it.effect("writes bytes that are no text in base64", () =>
     Effect.gen(function*() {
       const codec = yield* Codec.Codec
@@ -46,7 +89,7 @@ describe("layerJson", () => {
       const text = yield* written
       assert.strictEqual(yield* problemOf(text.replace("user:7", "user:8")), "checksum")
       assert.strictEqual(yield* problemOf(text.replace("\"position\":10", "\"position\":99")), "checksum")
-      assert.strictEqual(yield* problemOf(text.replace("\"version\":1", "\"version\":2")), "version")
+      assert.strictEqual(yield* problemOf(text.replace("\"version\":2", "\"version\":1")), "version")
       assert.strictEqual(yield* problemOf("{}"), "malformed")
       const codec = yield* Codec.Codec
       const { reason } = yield* Effect.flip(codec.decode(Uint8Array.of(255)))

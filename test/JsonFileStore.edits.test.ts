@@ -1,7 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem, Layer } from "effect"
-import { Broadcaster, DependencyGraph, invalidate, Store } from "effect-cached"
+import { Broadcaster, CacheEntry, DependencyGraph, invalidate, Store } from "effect-cached"
 import { CacheTest } from "effect-cached/testing"
+import { TestClock } from "effect/testing"
 import {
   bodies,
   doubles,
@@ -16,6 +17,7 @@ import {
   settled,
   squares
 } from "./jsonFile.ts"
+import { makeTerms } from "./suites/entries.ts"
 
 const squaresOf = (inputs: ReadonlyArray<number>) =>
   Effect.gen(function*() {
@@ -187,6 +189,48 @@ describe("an edit while nothing runs", () => {
       yield* write(path, [2])
       yield* edit("\"fingerprint\"", "\"expiresAt\": \"1969-12-31\",\n        \"fingerprint\"")
       assert.deepStrictEqual((yield* write(path, [2])).executed, [2])
+    })))
+
+  it.effect("counts as a read of an entry that lives as long as it is read (scenario 35)", () =>
+    inFolder(Effect.fnUntraced(function*({ edit, path }) {
+      const key = keyOf("f", 1)
+      const terms = makeTerms(Infinity, { idle: 10_000 })
+      const opened = Effect.scoped(Effect.map(open({ path }), ({ store }) => store.peek(key)))
+      yield* Effect.scoped(Effect.gen(function*() {
+        const file = yield* open({ path })
+        yield* file.store.set(yield* entryOf(file, key, 1, { terms }))
+      }))
+      yield* TestClock.adjust(15_000)
+      yield* edit("\"value\": 1,", "\"value\": 2,")
+      const entry = yield* opened
+      assert.deepInclude(entry, { body: "2", createdAt: 0, usedAt: 15_000, goodUntil: 25_000 })
+    })))
+
+  it.effect("wins over an entry that lives as long as it is read, although that was made long ago (scenario 69)", () =>
+    inFolder(Effect.fnUntraced(function*({ edit, path }) {
+      const file = yield* open({ path })
+      const entry = yield* entryOf(file, keyOf("f", 1), 1, { terms: makeTerms(Infinity, { idle: 10_000 }) })
+      yield* file.store.set(entry)
+      yield* file.fold
+      yield* TestClock.adjust(9000)
+      CacheEntry.use(entry, 9000)
+      yield* TestClock.adjust(9000)
+      yield* edit("\"value\": 1,", "\"value\": 2,")
+      yield* file.pull
+      assert.deepStrictEqual(yield* bodies(file), { [entry.key]: 2 })
+    })))
+
+  it.effect("that sets how long it may be served stale keeps it that long", () =>
+    inFolder(Effect.fnUntraced(function*({ edit, messages, path }) {
+      yield* write(path, [2])
+      const terms = "\"expiresAt\": 1000, \"staleUntil\": \"1970-01-01T00:00:05Z\", \"errorUntil\": \"forever\","
+      yield* edit("\"fingerprint\"", `${terms}\n        "fingerprint"`)
+      yield* TestClock.adjust(2000)
+      const entry = yield* Effect.scoped(
+        Effect.map(open({ path, access: "read" }), ({ store }) => store.peek(keyOf("square", 2)))
+      )
+      assert.deepInclude(entry?.terms, { staleUntil: 5000, errorUntil: Infinity, keptUntil: 1000, idle: Infinity })
+      assert.deepStrictEqual(messages, [])
     })))
 
   it.effect("that only lays it out anew is none: what was computed from it stays", () =>

@@ -1,7 +1,17 @@
 import { NodeFileSystem } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, FileSystem, Layer, Schema, type Scope, Stream } from "effect"
-import { Broadcaster, Cached, type CacheError, clear, invalidate, Precompute, ResultCache, Store } from "effect-cached"
+import {
+  Broadcaster,
+  Cached,
+  CacheEntry,
+  type CacheError,
+  clear,
+  invalidate,
+  Precompute,
+  ResultCache,
+  Store
+} from "effect-cached"
 import * as JsonFileStore from "effect-cached/JsonFileStore"
 import { CacheTest } from "effect-cached/testing"
 import { TestClock } from "effect/testing"
@@ -23,6 +33,7 @@ import {
 } from "./jsonFile.ts"
 import { broadcasterSuite } from "./suites/broadcasterSuite.ts"
 import { noise } from "./suites/codecSuite.ts"
+import { makeIdle, makeTerms } from "./suites/entries.ts"
 import { storeSuite } from "./suites/storeSuite.ts"
 
 // Each test of a suite has a folder of its own.
@@ -37,6 +48,9 @@ const inTemporaryFolder = (
 
 storeSuite("JsonFileStore", inTemporaryFolder)
 broadcasterSuite("JsonFileStore", inTemporaryFolder())
+
+const idleEntry = (file: Pick<JsonFileStore.JsonFile, "log">, key: string, usedAt: number) =>
+  entryOf(file, key, 1, { terms: makeTerms(Infinity, { idle: 10_000, usedAt }) })
 
 describe("restarts", () => {
   it.effect("computes nothing that is in the file (scenario 67)", () =>
@@ -162,6 +176,57 @@ describe("restarts", () => {
       assert.include(yield* text, "n=2")
     })))
 
+  it.effect.each(["stopped", "killed"] as const)(
+    "keeps failures, and what policies say of the time of results, when the process was %s (scenario 36)",
+    (how) =>
+      inFolder(Effect.fnUntraced(function*({ path, text }) {
+        const run = how === "stopped" ? lives : killed
+        const expiresAt = 1000
+        const terms = makeTerms(expiresAt, { staleUntil: 5000, errorUntil: Infinity, idle: 7000, eager: 5, usedAt: 0 })
+        yield* run(
+          { path },
+          Effect.gen(function*() {
+            const store = yield* Store.Store
+            const log = yield* Broadcaster.Broadcaster
+            yield* store.set(yield* entryOf({ log }, keyOf("f", 1), 1, { failed: true, expiresAt, terms }))
+            yield* store.set(yield* entryOf({ log }, keyOf("f", 2), 2, { expiresAt }))
+            yield* settled
+          })
+        )
+        if (how === "stopped") assert.include(yield* text, "\"errorUntil\": \"forever\"")
+        yield* TestClock.adjust(2000)
+        yield* lives(
+          { path },
+          Effect.gen(function*() {
+            const store = yield* Store.Store
+            const entry = yield* store.get(keyOf("f", 1))
+            assert.deepInclude(entry, { failed: true, expiresAt, terms })
+            assert.isUndefined(yield* store.get(keyOf("f", 2)))
+          })
+        )
+      }))
+  )
+
+  it.effect("takes what it has read for read when it was created, and drops what is unread for too long (scenario 35)", () =>
+    inFolder(Effect.fnUntraced(function*({ path, text }) {
+      const key = keyOf("f", 1)
+      yield* Effect.scoped(Effect.gen(function*() {
+        const file = yield* open({ path })
+        yield* file.store.set(yield* idleEntry(file, key, 0))
+        yield* TestClock.adjust(9000)
+        yield* file.store.set(yield* idleEntry(file, key, 9000))
+        yield* TestClock.adjust(500)
+        assert.isDefined(file.store.peek(key))
+      }))
+      assert.notInclude(yield* text, "9000")
+      const opened = (access: "write" | "read") =>
+        Effect.scoped(Effect.map(open({ path, access }), ({ store }) => store.peek(key)))
+      assert.strictEqual((yield* opened("read"))?.usedAt, 0)
+      yield* TestClock.adjust(500)
+      assert.isUndefined(yield* opened("read"))
+      assert.isUndefined(yield* opened("write"))
+    })))
+
   it.effect("has no more than its bounds after a restart (scenario 40)", () =>
     inFolder(Effect.fnUntraced(function*({ path }) {
       yield* lives({ path }, Effect.flatMap(squares(), ({ square }) => Effect.forEach([1, 2, 3, 4, 5], square)))
@@ -278,6 +343,42 @@ describe("the file", () => {
       yield* lives({ path }, Effect.flatMap(squares(), ({ square }) => square(1)))
       const after = yield* fs.stat(path)
       assert.deepStrictEqual([after.mtime, after.ino], [before.mtime, before.ino])
+    })))
+
+  it.effect("has no line in its journal for an entry that was only read (scenario 35)", () =>
+    inFolder(Effect.fnUntraced(function*({ fs, path }) {
+      const file = yield* open({ path })
+      const size = Effect.map(fs.stat(`${path}.journal`), ({ size }) => size)
+      const first = yield* idleEntry(file, keyOf("f", 1), 0)
+      const read = (usedAt: number, more?: Partial<CacheEntry.Stored>) =>
+        makeIdle(first.key, 10_000, usedAt, { body: first.body, tags: first.tags, position: first.position, ...more })
+      yield* file.store.set(first)
+      const before = yield* size
+      for (const usedAt of [1000, 2000]) {
+        assert.strictEqual(yield* file.store.set(read(usedAt)), "stored")
+        assert.strictEqual(file.store.peek(first.key)?.usedAt, usedAt)
+      }
+      assert.strictEqual(yield* size, before)
+      for (
+        const more of [
+          { body: "2" },
+          { fingerprint: "f" },
+          { createdAt: 1 },
+          { expiresAt: 5_000 },
+          { failed: true },
+          { tags: [...first.tags] },
+          { head: { status: 200, headers: {} } },
+          { terms: makeTerms(Infinity, { idle: 10_001, usedAt: 2000 }) },
+          { terms: makeTerms(Infinity, { eager: 1, usedAt: 2000 }) },
+          { terms: undefined }
+        ]
+      ) {
+        yield* file.store.clear
+        yield* file.store.set(first)
+        const without = yield* size
+        yield* file.store.set(read(3000, more))
+        assert.isAbove(Number(yield* size), Number(without), JSON.stringify(more))
+      }
     })))
 
   it.effect("is not made by a process that keeps nothing, in a folder that is made for it", () =>

@@ -6,7 +6,7 @@ import { Packr } from "msgpackr"
 import { Buffer } from "node:buffer"
 import { crc32 } from "node:zlib"
 import { codecSuite, decoded, flipped, noise } from "./suites/codecSuite.ts"
-import { anyEntry, bytes, makeEntry, storedPart } from "./suites/entries.ts"
+import { anyEntry, bytes, makeEntry, makeTerms, storedPart } from "./suites/entries.ts"
 
 codecSuite("MsgPackCodec", MsgPackCodec.layer())
 codecSuite("MsgPackCodec that compresses from 1 byte", MsgPackCodec.layer({ compressFrom: 1 }))
@@ -40,6 +40,18 @@ const encodedWith = (options: Parameters<typeof MsgPackCodec.layer>[0], body: st
   }).pipe(Effect.provide(MsgPackCodec.layer(options)))
 
 describe("MsgPackCodec.layer", () => {
+  it.effect("writes no byte for terms that an entry does not have", () =>
+    Effect.gen(function*() {
+      const codec = yield* Codec.Codec
+      const length = (options?: Partial<CacheEntry.Stored>) =>
+        Effect.map(codec.encode(makeEntry("k", options)), (bytes) => bytes.length)
+      // The header, one byte for the array, and eight values.
+      assert.strictEqual(yield* length(), 13 + 1 + 2 + 17 + 4 + 1 + 7 + 1 + 1 + 9)
+      assert.strictEqual(yield* length({ failed: false, terms: undefined }), yield* length())
+      assert.strictEqual(yield* length({ failed: true }), (yield* length()) + 1)
+      assert.isAtMost(yield* length({ terms: makeTerms(1_900_000_000_000) }), (yield* length()) + 1 + 1 + 6 * 9)
+    }).pipe(Effect.provide(MsgPackCodec.layer())))
+
   it.effect("leaves small entries uncompressed and compresses large ones (scenario 43)", () =>
     Effect.gen(function*() {
       assert.strictEqual(compressedFlag(yield* encodedWith({}, "a".repeat(3000))), 0)
@@ -184,8 +196,14 @@ it.layer(MsgPackCodec.layer())("Bytes that MsgPackCodec refuses (scenario 44)", 
     Effect.gen(function*() {
       const packr = new Packr({ useRecords: false })
       const right: ReadonlyArray<unknown> = ["k", "f", Buffer.from("1"), "", "user:7", 10, 0, Infinity]
+      // staleUntil, errorUntil, keptUntil, idle, usedAt, eager
+      const terms: ReadonlyArray<unknown> = [1, 2, Infinity, Infinity, 5, 0]
       const codec = yield* Codec.Codec
       assert.deepInclude(storedPart(yield* codec.decode(forged(packr.pack(right)))), { key: "k", tags: ["user:7"] })
+      assert.deepInclude(storedPart(yield* codec.decode(forged(packr.pack([...right, true, terms])))), {
+        failed: true,
+        terms: { staleUntil: 1, errorUntil: 2, keptUntil: Infinity, idle: Infinity, usedAt: 5, eager: 0 }
+      })
       const wrong: ReadonlyArray<unknown> = [
         null,
         7,
@@ -203,7 +221,26 @@ it.layer(MsgPackCodec.layer())("Bytes that MsgPackCodec refuses (scenario 44)", 
         right.with(5, 1.5),
         right.with(5, "10"),
         right.with(6, NaN),
-        right.with(7, "never")
+        right.with(7, "never"),
+        right.with(7, NaN),
+        right.with(7, -Infinity),
+        [...right, null],
+        [...right, "true"],
+        [...right, false, null],
+        [...right, false, { staleUntil: 1 }],
+        [...right, false, terms, 1],
+        [...right, terms],
+        [...right, false, terms.slice(1)],
+        [...right, false, [...terms, 0]],
+        ...terms.flatMap((_, index) =>
+          [NaN, -Infinity, "5", null, true, [5], Buffer.from("5")].map((value) =>
+            right.concat([true, terms.with(index, value)])
+          )
+        ),
+        [...right, true, terms.with(3, -1)],
+        [...right, true, terms.with(4, Infinity)],
+        [...right, true, terms.with(5, Infinity)],
+        [...right, true, terms.with(5, -1)]
       ]
       for (const value of wrong) assert.strictEqual(yield* problemOf(forged(packr.pack(value))), "malformed")
     }))

@@ -9,7 +9,7 @@ import { names } from "../src/internal/redis/names.ts"
 import { headerBytes } from "../src/internal/redis/storedEntry.ts"
 import * as RedisServer from "./redis/RedisServer.ts"
 import { flipped, noise } from "./suites/codecSuite.ts"
-import { makeEntry, storedPart } from "./suites/entries.ts"
+import { makeEntry, makeIdle, makeTerms, storedPart } from "./suites/entries.ts"
 import { anyStoreSuite } from "./suites/storeSuite.ts"
 
 let namespaces = 0
@@ -327,6 +327,40 @@ it.layer(RedisServer.layer(), { excludeTestServices: true })("RedisStore", (it) 
         assert.isAbove(left, most - hour / 2)
       }))
 
+    it.effect("last as long as an entry may be served stale, or is kept (scenario 36)", () =>
+      Effect.gen(function*() {
+        const now = yield* Clock.currentTimeMillis
+        for (const name of ["staleUntil", "errorUntil", "keptUntil"] as const) {
+          const terms = makeTerms(now + 1000, { usedAt: now, [name]: now + hour })
+          const left = yield* pttl(makeEntry("a", { createdAt: now, expiresAt: now + 1000, terms }))
+          assert.isAbove(left, hour / 2)
+          assert.isAtMost(left, hour + 1)
+        }
+        const endless = makeTerms(now + 1000, { usedAt: now, errorUntil: Infinity })
+        const left = yield* pttl(makeEntry("a", { expiresAt: now + 1000, terms: endless }), { maxLifetime: "2 hours" })
+        assert.isAbove(left, hour)
+        assert.isAtMost(left, 2 * hour)
+      }))
+
+    it.effect("end when nobody has read an entry, and are longer when it is stored once more (scenario 35)", () =>
+      Effect.gen(function*() {
+        const server = yield* RedisServer.RedisServer
+        const namespace = newNamespace()
+        const [store, redis] = [yield* storeOn(server, { namespace }), yield* direct(server)]
+        const now = yield* Clock.currentTimeMillis
+        const left = Effect.promise(() => redis.pttl(nameOf(namespace, "a")))
+        const read = (usedAt: number) => makeIdle("a", hour, usedAt, { createdAt: now - 2 * hour })
+        yield* store.set(read(now - hour / 2))
+        assert.isAtMost(yield* left, hour / 2 + 1)
+        assert.isAbove(yield* left, hour / 4)
+        yield* store.set(read(now))
+        assert.isAbove(yield* left, hour * 3 / 4)
+        assert.isAtMost(yield* left, hour + 1)
+        yield* store.set(makeIdle("b", hour, now - hour - 1))
+        yield* eventually(store.get("b"), isNothing)
+        assert.deepStrictEqual(yield* listed(store), ["a"])
+      }))
+
     it.effect("end on the server, and with them all that they decide (scenario 42)", () =>
       Effect.gen(function*() {
         const server = yield* RedisServer.RedisServer
@@ -357,11 +391,17 @@ it.layer(RedisServer.layer(), { excludeTestServices: true })("RedisStore", (it) 
               currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe() + jump
             })
           ))
-        yield* store.set(makeEntry("a", { expiresAt: yield* inAMinute }))
-        assert.deepStrictEqual(yield* listed(jumping), ["a"])
+        const expiresAt = yield* inAMinute
+        yield* store.set(makeEntry("a", { expiresAt }))
+        yield* store.set(
+          makeEntry("b", { expiresAt, terms: makeTerms(expiresAt, { keptUntil: expiresAt + 2 * hour }) })
+        )
+        assert.deepStrictEqual(yield* listed(jumping), ["a", "b"])
         jump = 120_000
+        assert.deepStrictEqual(yield* listed(jumping), ["b"])
+        jump = 3 * hour
         assert.deepStrictEqual(yield* listed(jumping), [])
-        assert.deepStrictEqual(yield* listed(store), ["a"])
+        assert.deepStrictEqual(yield* listed(store), ["a", "b"])
       }))
 
     it.effect("are the same for processes whose clocks are 5 minutes apart (scenario 52)", () =>
@@ -374,12 +414,19 @@ it.layer(RedisServer.layer(), { excludeTestServices: true })("RedisStore", (it) 
           const reader = yield* ahead(others)(storeOn(server, { namespace }))
           const now = yield* Clock.currentTimeMillis
           const key = `${mine} ${others}`
-          yield* writer.set(makeEntry(key, { createdAt: now + mine - 1000, expiresAt: now + mine + 60_000 }))
+          const [createdAt, expiresAt] = [now + mine - 1000, now + mine + 60_000]
+          const terms = makeTerms(expiresAt, { errorUntil: Infinity, idle: 61_000, usedAt: createdAt, eager: 7 })
+          yield* writer.set(makeEntry(key, { createdAt, expiresAt, terms }))
 
           const own = yield* writer.get(key)
-          assert.strictEqual(own?.createdAt, now + mine - 1000)
-          assert.strictEqual(own?.expiresAt, now + mine + 60_000)
+          assert.strictEqual(own?.createdAt, createdAt)
+          assert.strictEqual(own?.expiresAt, expiresAt)
+          assert.deepStrictEqual(own?.terms, terms)
           const read = yield* reader.get(key)
+          assert.deepInclude(read!.terms, { errorUntil: Infinity, idle: 61_000, eager: 7 })
+          for (const name of ["staleUntil", "keptUntil", "usedAt"] as const) {
+            assert.strictEqual(read!.terms![name] - read!.createdAt, terms[name] - createdAt, name)
+          }
           assert.approximately(read!.createdAt, now + others - 1000, slack)
           assert.approximately(read!.expiresAt, now + others + 60_000, slack)
           assert.include(yield* listed(reader), key)

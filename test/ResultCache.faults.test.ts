@@ -5,7 +5,7 @@ import {
   Broadcaster,
   ByteStore,
   Cached,
-  type CacheEntry,
+  CacheEntry,
   clear,
   DependencyGraph,
   invalidate,
@@ -351,12 +351,8 @@ const corrupt = (body: string) =>
     const store = yield* Store.Store
     const entry = yield* store.get(key)
     yield* store.remove(key)
-    yield* store.set(makeEntry(key, { ...storedOf(entry!), body }))
+    yield* store.set(makeEntry(key, { ...CacheEntry.stored(entry!), body }))
   })
-
-const storedOf = (
-  { body, createdAt, expiresAt, fingerprint, head, key, position, tags }: CacheEntry.CacheEntry
-): CacheEntry.Stored => ({ key, fingerprint, body, head, tags, position, createdAt, expiresAt })
 
 describe("An entry that cannot be used", () => {
   it.effect.each(["not JSON", "\"another type\"", "null", ""])(
@@ -430,7 +426,7 @@ describe("An entry that cannot be used", () => {
         ...inner,
         remote: true,
         peek: () => undefined,
-        get: (key) => Effect.map(inner.get(key), (entry) => entry && makeEntry(key, { ...storedOf(entry), ...change }))
+        get: (key) => Effect.map(inner.get(key), (entry) => entry && makeEntry(key, { ...CacheEntry.stored(entry), ...change }))
       })
       const cache = yield* ResultCache.make().pipe(Effect.provideService(Store.Store, store))
       const { read } = yield* counter().pipe(Effect.provideService(ResultCache.ResultCache, cache))

@@ -3,7 +3,8 @@ import { Deferred, Duration, Effect, Exit, Fiber, Layer, Schema } from "effect"
 import { addDeps, Broadcaster, Cached, DependencyGraph, invalidate, ResultCache, Store, untracked } from "effect-cached"
 import { CacheTest, FaultyStore } from "effect-cached/testing"
 import { TestClock } from "effect/testing"
-import { faulty, start, worlds } from "./suites/worlds.ts"
+import { kinds, settled, until } from "./suites/stores.ts"
+import { faulty, start } from "./suites/worlds.ts"
 
 const counts = ResultCache.ResultCache.use((cache) => cache.counts)
 
@@ -13,7 +14,7 @@ const counting = (name: string, timeToLive: Duration.Input) => {
   return Cached.make(name, { success: Schema.Number, timeToLive }, () => Effect.sync(() => ++executions))
 }
 
-describe.each(worlds)("A result's time to live, in a store of %s", (_, layer) => {
+describe.each(kinds)("A result's time to live, in a store of %s", (_, layer) => {
   it.effect("ends to the millisecond, and begins anew with each computation (scenario 34)", () =>
     Effect.gen(function*() {
       const fn = yield* counting("fn", "1 minute")
@@ -80,19 +81,26 @@ describe.each(worlds)("A result's time to live, in a store of %s", (_, layer) =>
 
   it.effect("begins when the computation ends, not when it begins", () =>
     Effect.gen(function*() {
+      let begun = 0
       let executions = 0
       const slow = yield* Cached.make(
         "slow",
         { success: Schema.Number, timeToLive: "10 seconds" },
-        () => Effect.delay(Effect.sync(() => ++executions), "1 minute")
+        () =>
+          Effect.suspend(() => {
+            begun++
+            return Effect.delay(Effect.sync(() => ++executions), "1 minute")
+          })
       )
       const first = yield* start(slow())
+      yield* until("it begins", () => begun === 1)
       yield* TestClock.adjust("1 minute")
       assert.strictEqual(yield* Fiber.join(first), 1)
       yield* TestClock.adjust(9_999)
       assert.strictEqual(yield* slow(), 1)
       yield* TestClock.adjust(1)
       const second = yield* start(slow())
+      yield* until("it begins again", () => begun === 2)
       yield* TestClock.adjust("1 minute")
       assert.strictEqual(yield* Fiber.join(second), 2)
     }).pipe(Effect.provide(layer)))
@@ -118,8 +126,10 @@ describe.each(worlds)("A result's time to live, in a store of %s", (_, layer) =>
     Effect.gen(function*() {
       const fn = yield* counting("fn", "1 second")
       yield* fn()
+      yield* settled
       yield* TestClock.adjust("1 second")
       yield* fn()
+      yield* settled
       assert.strictEqual(yield* fn(), 2)
       assert.strictEqual((yield* counts).Stored, 2)
     }).pipe(Effect.provide(layer)))
@@ -140,7 +150,7 @@ describe.each(worlds)("A result's time to live, in a store of %s", (_, layer) =>
     }).pipe(Effect.provide(layer)))
 })
 
-describe.each(worlds)("What is made of another result, in a store of %s", (_, layer) => {
+describe.each(kinds)("What is made of another result, in a store of %s", (_, layer) => {
   // An inner function that lives for 10 seconds, and one that reads it.
   const nested = Effect.fnUntraced(function*(
     timeToLive: Duration.Input | undefined,
@@ -202,8 +212,10 @@ describe.each(worlds)("What is made of another result, in a store of %s", (_, la
     Effect.gen(function*() {
       const { outer } = yield* nested("1 second")
       yield* outer()
+      yield* settled
       yield* TestClock.adjust("1 second")
       yield* outer()
+      yield* settled
       assert.strictEqual((yield* counts).Stored, 3)
       assert.strictEqual(yield* outer(), 1)
     }).pipe(Effect.provide(layer)))
@@ -232,15 +244,23 @@ describe.each(worlds)("What is made of another result, in a store of %s", (_, la
   it.effect("is not stored when that one ended while it was computed", () =>
     Effect.gen(function*() {
       const inner = yield* counting("inner", "10 seconds")
+      let sleeping = 0
       const outer = yield* Cached.make(
         "outer",
         { success: Schema.Number },
-        () => Effect.tap(inner(), () => Effect.sleep("1 minute"))
+        () =>
+          Effect.tap(inner(), () =>
+            Effect.suspend(() => {
+              sleeping++
+              return Effect.sleep("1 minute")
+            }))
       )
       const reading = yield* start(outer())
+      yield* until("it sleeps", () => sleeping === 1)
       yield* TestClock.adjust("1 minute")
       assert.strictEqual(yield* Fiber.join(reading), 1)
       const again = yield* start(outer())
+      yield* until("it sleeps again", () => sleeping === 2)
       yield* TestClock.adjust("1 minute")
       assert.strictEqual(yield* Fiber.join(again), 2)
     }).pipe(Effect.provide(layer)))

@@ -3,7 +3,7 @@ import { Context, Effect, Layer } from "effect"
 import { CacheEntry, Store } from "effect-cached"
 import { FaultyStore } from "effect-cached/testing"
 import { TestClock } from "effect/testing"
-import { makeEntry, storedPart } from "./suites/entries.ts"
+import { makeEntry, makeIdle, makeTerms, storedPart } from "./suites/entries.ts"
 import { storeSuite } from "./suites/storeSuite.ts"
 
 storeSuite("layerMemory", Store.layerMemory)
@@ -44,6 +44,25 @@ describe("layerMemory", () => {
       assert.isDefined(store.peek("a"))
     }).pipe(Effect.provide(Store.layerMemory())))
 
+  it.effect("does not wake for what was read before its sweep, but when that ends (scenario 42)", () =>
+    Effect.gen(function*() {
+      const store = yield* Store.Store
+      const removals: Array<string> = []
+      yield* store.onRemoval(({ key }) => removals.push(key))
+      const entry = makeIdle("a", 1000, 0)
+      yield* store.set(entry)
+      for (let now = 900; now <= 9000; now += 900) {
+        yield* TestClock.adjust(900)
+        CacheEntry.use(entry, now)
+      }
+      assert.deepStrictEqual(removals, [])
+      yield* TestClock.adjust(999)
+      assert.strictEqual(store.peek("a"), entry)
+      yield* TestClock.adjust(1)
+      assert.deepStrictEqual(removals, ["a"])
+      assert.isUndefined(store.peek("a"))
+    }).pipe(Effect.provide(Store.layerMemory({ sweepEvery: 0 }))))
+
   it.effect("stores what is exactly as large as its bound, and not one byte more (scenario 40)", () =>
     Effect.gen(function*() {
       const exact = CacheEntry.size(makeEntry("k"))
@@ -60,6 +79,10 @@ describe("layerMemory", () => {
       assert.isUndefined(second.peek("a"))
     }))
 })
+
+// Expires at 1000, and may be served until 5000.
+const stale = (options?: Partial<CacheEntry.Stored>) =>
+  makeEntry("a", { body: "stale", expiresAt: 1000, terms: makeTerms(1000, { staleUntil: 5000 }), ...options })
 
 describe("layerTiered", () => {
   // The two tiers, each of them watched, and the store that they make.
@@ -129,6 +152,73 @@ describe("layerTiered", () => {
       assert.strictEqual((yield* store.get("a"))?.body, "later")
       assert.strictEqual((yield* near.get("a"))?.body, "later")
     }))
+
+  describe("of what has expired", () => {
+    const bodies = Effect.fnUntraced(function*(
+      one: CacheEntry.CacheEntry | undefined,
+      other: CacheEntry.CacheEntry | undefined
+    ) {
+      const { far, near, store } = yield* tiers
+      if (one !== undefined) yield* near.set(one)
+      if (other !== undefined) yield* far.set(other)
+      const given = (yield* store.get("a"))?.body
+      return [given, (yield* near.get("a"))?.body, (yield* far.get("a"))?.body]
+    })
+
+    it.effect("keeps and gives the near one where the far tier has none", () =>
+      Effect.gen(function*() {
+        yield* TestClock.adjust(2000)
+        assert.deepStrictEqual(yield* bodies(stale(), undefined), ["stale", "stale", undefined])
+      }))
+
+    it.effect("copies the far one to the near tier where that has none", () =>
+      Effect.gen(function*() {
+        yield* TestClock.adjust(2000)
+        assert.deepStrictEqual(yield* bodies(undefined, stale()), ["stale", "stale", "stale"])
+      }))
+
+    it.effect("gives a fresh one rather than a stale one, whichever is newer", () =>
+      Effect.gen(function*() {
+        yield* TestClock.adjust(2000)
+        const fresh = makeEntry("a", { body: "fresh" })
+        assert.deepStrictEqual(yield* bodies(stale(), fresh), ["fresh", "fresh", "fresh"])
+        assert.deepStrictEqual(yield* bodies(stale({ position: 11, createdAt: 500 }), fresh), [
+          "fresh",
+          "fresh",
+          "fresh"
+        ])
+        assert.deepStrictEqual(yield* bodies(fresh, stale({ position: 11 })), ["fresh", "fresh", "stale"])
+      }))
+
+    it.effect("gives a stale one rather than one that is over", () =>
+      Effect.gen(function*() {
+        yield* TestClock.adjust(2000)
+        const over = makeEntry("a", { body: "over", position: 11, expiresAt: 1500 })
+        assert.deepStrictEqual(yield* bodies(stale(), over), ["stale", "stale", "over"])
+        assert.deepStrictEqual(yield* bodies(over, stale()), ["stale", "stale", "stale"])
+      }))
+
+    it.effect("gives the newer of two stale ones", () =>
+      Effect.gen(function*() {
+        yield* TestClock.adjust(2000)
+        const newer = stale({ body: "newer", createdAt: 5 })
+        assert.deepStrictEqual(yield* bodies(stale(), newer), ["newer", "newer", "newer"])
+        assert.deepStrictEqual(yield* bodies(newer, stale()), ["newer", "newer", "stale"])
+        assert.deepStrictEqual(yield* bodies(stale({ body: "later", position: 11 }), newer), [
+          "later",
+          "later",
+          "newer"
+        ])
+      }))
+
+    it.effect("gives what another process has read rather than what nobody reads here (scenario 35)", () =>
+      Effect.gen(function*() {
+        yield* TestClock.adjust(2000)
+        const unread = makeIdle("a", 1000, 0, { body: "unread" })
+        const read = makeIdle("a", 1000, 1500, { body: "read" })
+        assert.deepStrictEqual(yield* bodies(unread, read), ["read", "read", "read"])
+      }))
+  })
 
   it.effect("finds in the far tier what the near one evicted", () =>
     Effect.gen(function*() {

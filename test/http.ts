@@ -7,7 +7,9 @@ import { HttpRouter } from "effect/http"
 
 export const hit = "effect-cached; hit"
 export const miss = "effect-cached; fwd=miss; stored"
-export const collapsed = "effect-cached; fwd=miss; collapsed; stored"
+export const collapsed = "effect-cached; fwd=miss; stored; collapsed"
+export const again = "effect-cached; fwd=miss; stored; detail=invalidated"
+export const expired = "effect-cached; fwd=stale; stored"
 export const bypass = (detail: string) => `effect-cached; fwd=bypass; detail=${detail}`
 
 export interface Init {

@@ -38,6 +38,18 @@ A miss again, with the new value:
 
 A hit from the start, computed ahead of time:
   curl -i "${address}/rankings/SA/population?limit=3"
+
+Day or night in Basel, kept until the sun rises or sets:
+  curl -i "${address}/cities/2661604/sun"
+
+A page in the language that is asked for, with its tags for a CDN:
+  curl -i "${address}/" -H "Accept-Language: de"
+
+That there is no such country, remembered for a minute:
+  curl -i "${address}/countries/ZZ"
+
+An endpoint of an HttpApi:
+  curl -i "${address}/api/cities/2661604"
 `)
 ))
 

@@ -15,24 +15,28 @@
  * So whoever changes a city invalidates three tags, and has to know of no route. What is said about the country itself
  * stays.
  */
-import { Context, Effect, Layer, Schema } from "effect"
-import { addDeps, Cached, cached, invalidate, type Tag, tag } from "effect-cached"
+import { Clock, Context, DateTime, Effect, Layer, Schema } from "effect"
+import { addDeps, Cached, cached, CachePolicy, invalidate, setLifetime, type Tag, tag } from "effect-cached"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
-import { Atlas, City, Continent, Country, CountryCode, NearbyCity, Point } from "./Atlas.ts"
+import * as CityApi from "./api.ts"
+import { Atlas, City, Continent, Country, CountryCode, CountryNotFound, NearbyCity, Point } from "./Atlas.ts"
 import { Limit, Natural } from "./inputs.ts"
 import { PopulationReports, Rankings, Standings } from "./reports.ts"
+import { Sun, sunAt } from "./sun.ts"
 
 const MinPopulation = Natural.pipe(Schema.withDecodingDefaultKey(Effect.succeed("0")))
 
 // A route in one piece: its input is the key, its result the body, and its services are taken when the layer is built.
-// A `CountryNotFound` is a 404 for all who wait, and is not stored.
+// A `CountryNotFound` is a 404 for all who wait. Failures are not stored, unless they are given a lifetime, as here.
 const GetCountry = Cached.route(
   "GET",
   "/countries/:code",
   {
     input: { code: CountryCode },
     success: Country,
-    deps: ({ code }) => [tag`country:${code}`]
+    error: CountryNotFound,
+    deps: ({ code }) => [tag`country:${code}`],
+    policy: { errorTimeToLive: "1 minute" }
   },
   Effect.fnUntraced(function*({ code }) {
     return yield* (yield* Atlas).country(code)
@@ -57,7 +61,30 @@ const GetCities = Cached.route(
   })
 )
 
+// A computation that knows best how long its result is good for says so while it runs.
+const GetSun = Cached.route(
+  "GET",
+  "/cities/:id/sun",
+  {
+    input: { id: Natural },
+    success: Sun,
+    deps: ({ id }) => [tag`city:${id}`]
+  },
+  Effect.fnUntraced(function*({ id }) {
+    const city = yield* (yield* Atlas).city(id)
+    const now = yield* Clock.currentTimeMillis
+    const sun = sunAt(city, now)
+    yield* setLifetime({ timeToLive: DateTime.toEpochMillis(sun.until) - now })
+    return sun
+  })
+)
+
+// Nobody waits twice for what is slow: after its hour a result is served on while it is computed anew, and for a day where that
+// fails. What is invalidated is not served on.
+const slow = CachePolicy.make({ timeToLive: "1 hour", staleWhileRevalidate: "1 hour", staleIfError: "1 day" })
+
 // A handler with a definition, for `HttpRouter.add`: it runs with the services of the request, and gets its input decoded.
+// No tag tells of a city that is founded, so the result has a lifetime.
 const GetNearest = HttpRouter.add(
   "GET",
   "/nearest",
@@ -73,7 +100,8 @@ const GetNearest = HttpRouter.add(
         longitude: Schema.FiniteFromString.pipe(Schema.decodeTo(Point.fields.longitude)),
         count: Limit
       },
-      success: Schema.Array(NearbyCity)
+      success: Schema.Array(NearbyCity),
+      policy: slow
     }
   )
 )
@@ -90,7 +118,8 @@ const GetPopulationReport = HttpRouter.use(Effect.fnUntraced(function*(router) {
 const titles = { en: "The largest countries", de: "Die größten Länder", fr: "Les plus grands pays" }
 
 // Any handler, its response cached whole. What it reads of the request, here one header, becomes a part of the key
-// and of `Vary`.
+// and of `Vary`. Browsers ask each time. A CDN in front may keep it as long as it lives here: it gets the tags, and can be told
+// by them what has ended.
 const GetOverview = HttpRouter.add(
   "GET",
   "/",
@@ -105,7 +134,7 @@ const GetOverview = HttpRouter.add(
       }
       return HttpServerResponse.text(lines.join("\n"), { contentType: "text/plain; charset=utf-8" })
     }),
-    { timeToLive: "1 hour" }
+    { timeToLive: "1 hour", http: { cdnCacheControl: "policy", tagHeader: "Cache-Tag" } }
   )
 )
 
@@ -191,11 +220,13 @@ export const layer = HttpRouter.serve(
     GetOverview,
     GetCountry,
     GetCities,
+    GetSun,
     GetNearest,
     GetRankings,
     GetPopulationReport,
     GetFavourites,
-    PutCity
+    PutCity,
+    CityApi.layer
   ),
   { disableLogger: true, disableListenLog: true }
 )

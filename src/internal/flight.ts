@@ -98,8 +98,12 @@ export class Flight {
   final: Landing | undefined = undefined
   /** What is stored and valid, but over, or soon: it may be served or revalidated, as its policy allows. Set before the computation runs. */
   stale: CacheEntry.CacheEntry | undefined = undefined
-  /** Whether it goes on when nobody waits for it. */
+  /** Whether it goes on when nobody waits for it, as long as something stale is served for it. */
   held = false
+  /** Whether the computation has begun. */
+  computing = false
+  /** In whose computation it was started without being waited for. */
+  behind: Flight | undefined = undefined
   /** What the computation has said about its own lifetime, in milliseconds. */
   own: OwnLifetime | undefined = undefined
   /** Why what it has said cannot be used. */
@@ -116,7 +120,10 @@ export class Flight {
   joined = false
   /** The first malformed tag. */
   problem: CacheError.CacheError | undefined = undefined
-  /** The earliest end of a cached value that this computation read, in milliseconds since the epoch. */
+  /**
+   * The earliest end of a cached value that this computation read, in milliseconds since the epoch; `-Infinity` where one of them
+   * must not be stored.
+   */
   expiresAt = Infinity
   /** The revision at which what is known of it was last found untouched. */
   untouchedAt = -1
@@ -232,6 +239,16 @@ export class Flight {
     let oldest = this.started
     for (const flight of this.reached()) oldest = olderOf(oldest, flight.started)
     return oldest
+  }
+
+  /** Whether it computes a key, or was started because of a computation that does: in it, or behind something stale in it. */
+  comesFrom(owner: object, key: string): boolean {
+    const causes = new Set<Flight>([this])
+    for (const { behind, parent } of causes) {
+      if (parent !== undefined) causes.add(parent)
+      if (behind !== undefined) causes.add(behind)
+    }
+    return Array.from(causes).some((cause) => cause.key === key && cause.owner === owner)
   }
 
   private needs(other: Flight): boolean {

@@ -6,31 +6,25 @@
  * - The position that its result is stamped with was read before the computation started, in the same step.
  * - The computation runs in the cache's scope, with a scope of its own that is never its caller's.
  */
-import * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Random from "effect/Random"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
-import * as CacheEntry from "../CacheEntry.ts"
-import type * as CacheError from "../CacheError.ts"
+import type * as CacheEntry from "../CacheEntry.ts"
 import * as CacheEvent from "../CacheEvent.ts"
-import { isServable, neverEarly, stageOf } from "./aging.ts"
+import { neverEarly } from "./aging.ts"
 import type { BackOff } from "./backOff.ts"
+import { type Give, makeComputing, maxStacked } from "./computing.ts"
 import { awaitTurn, type Lease } from "./elsewhere.ts"
-import { timeoutError } from "./errors.ts"
-import { airborne, CurrentFlight, doubters, Flight, type Landing, landings } from "./flight.ts"
-import { traced } from "./guard.ts"
+import { airborne, CurrentFlight, doubters, Flight, type Landing } from "./flight.ts"
 import type { Judge } from "./judge.ts"
 import { landed, settled } from "./landing.ts"
 import type { Lookup } from "./lookup.ts"
 import { type Moment, momentOf } from "./moment.ts"
-import { plain, type Policy } from "./policy.ts"
 import type { Finding, Got, Shelf } from "./shelf.ts"
-import { spanOf } from "./span.ts"
 
 /** What a flight is started for. */
 export interface Departure {
@@ -48,7 +42,13 @@ interface Luggage {
   /** What is stored and valid, and is to be replaced. */
   readonly stale?: CacheEntry.CacheEntry | undefined
   /** Whether nobody waits for it. */
-  readonly behind?: CacheEvent.Because | undefined
+  readonly behind?: Behind | undefined
+}
+
+/** A flight that nobody waits for: why, and in whose computation it was started, if in one. */
+export interface Behind {
+  readonly because: CacheEvent.Because
+  readonly flight: Flight | undefined
 }
 
 /** The parts of a cache that flights need. */
@@ -81,7 +81,7 @@ export const makeFlying = ({
   backOff,
   clock,
   graph,
-  judge: { isValid, whyNot },
+  judge,
   lease,
   log,
   scope,
@@ -104,6 +104,19 @@ export const makeFlying = ({
     flight.land(landing)
   }
 
+  const compute = makeComputing({
+    store,
+    graph,
+    log,
+    shelf,
+    judge,
+    clock,
+    backOff,
+    isOnly: (flight) => flights.get(flight.key) === flight,
+    finish,
+    tell
+  })
+
   // Registered, started and observed in one step: from here on the flight lands and leaves the map, whatever happens.
   const start = ({ current, doubts, request }: Departure, { behind, got, stale }: Luggage): Flight => {
     const parent = current?.flight
@@ -121,11 +134,13 @@ export const makeFlying = ({
     )
     if (stale !== undefined) {
       flight.stale = stale
-      flight.because = whyNot(stale, request)
+      flight.because = judge.whyNot(stale, request)
     }
     if (behind !== undefined) {
       flight.held = true
-      flight.because = behind
+      flight.waiters = 0
+      flight.because = behind.because
+      flight.behind = behind.flight
     }
     computed?.set(request.key, flight)
     // Who comes after an invalidation does not stand behind the computation that was ended by it.
@@ -160,7 +175,7 @@ export const makeFlying = ({
       return compute(flight, request, undefined)
     }
     if (!store.remote) {
-      if (!flight.held) flight.because = whyNot(store.peek(request.key), request)
+      if (!flight.held) flight.because = judge.whyNot(store.peek(request.key), request)
       return compute(flight, request, undefined)
     }
     // While the log is silent, nothing of what is stored may be served.
@@ -217,8 +232,11 @@ export const makeFlying = ({
     flight.stale = stage === "over" ? undefined : entry
     flight.because = stage === "early" ? "early" : because
     if (request.durable === true) return Effect.succeed(false)
-    if (isPutOff && (stage === "stale" || stage === "fallback")) {
-      finish(flight, landed(entry, flight.since, "back-off"))
+    // What is computed anew because of a key does not have that computed anew in turn.
+    const isCircular = flight.parent?.comesFrom(flights, request.key) === true
+    if (isCircular && stage === "early") return Effect.as(serve(flight, request, entry), true)
+    if ((isPutOff && (stage === "stale" || stage === "fallback")) || (isCircular && stage === "stale")) {
+      finish(flight, landed(entry, flight.since, isPutOff ? "back-off" : "revalidating"))
       return Effect.succeed(true)
     }
     if (stage === "early") {
@@ -249,86 +267,6 @@ export const makeFlying = ({
     finish(flight, { ...landing, stored: !entry.unsaved, error })
   })
 
-  const compute = Effect.fnUntraced(function*(flight: Flight, request: Lookup, give: Give | undefined) {
-    const { policy = plain } = request
-    const random = yield* Random.Random
-    const started = clock.currentTimeMillisUnsafe()
-    tell(CacheEvent.Miss({ key: request.key, because: flight.because }))
-    const exit = yield* Effect.exit(
-      traced("effect-cached.compute", request.key, Effect.scoped(limited(request, policy, flight)))
-    )
-    if (landings.depth > maxStacked) yield* Effect.yieldNow
-    if (Exit.isFailure(exit)) {
-      return finish(flight, settled(flight, exit, { fallback: fallbackFor(flight, request, exit) }))
-    }
-    const { body, error, failure, head, key = request.key, rejected, unwell, value } = exit.value
-    const computed = failure ?? Exit.succeed(value)
-    const { position, tags } = flight
-    const ended = clock.currentTimeMillisUnsafe()
-    const span = spanOf({
-      policy,
-      computed: exit.value,
-      own: flight.own,
-      started,
-      ended,
-      readsEnd: flight.expiresAt,
-      draw: () => random.nextDoubleUnsafe()
-    })
-    const entry = body === undefined ? undefined : new CacheEntry.CacheEntry({
-      key,
-      fingerprint: request.fingerprint,
-      body,
-      head,
-      tags,
-      position,
-      failed: failure !== undefined,
-      ...(span ?? { createdAt: ended, expiresAt: ended, terms: undefined })
-    })
-    const fallback = failure === undefined && unwell !== true ? undefined : fallbackFor(flight, request, computed)
-    if (fallback !== undefined) return finish(flight, settled(flight, computed, { entry, fallback }))
-    backOff.succeeded(request.key)
-    const reject = (rejected: CacheEvent.RejectedReason, error: CacheError.CacheError | undefined) => {
-      tell(CacheEvent.Rejected({ key, reason: rejected, error }))
-      finish(flight, settled(flight, computed, { entry, rejected, error }))
-    }
-    if (entry === undefined || rejected !== undefined) return reject(rejected ?? "result", error)
-    if (flight.problem !== undefined) return reject("tag", flight.problem)
-    if (flight.badLifetime !== undefined) return reject("policy", flight.badLifetime)
-    // By identity, because a computation that was started after this one may have the same position.
-    if (flights.get(request.key) !== flight) return reject("superseded", undefined)
-    if (!log.isCurrent()) return reject("silent-log", undefined)
-    if (!graph.isValid(entry)) return reject("invalidated", undefined)
-    if (span === undefined) return reject("no-lifetime", undefined)
-    if (request.noStore === true || flight.optedOut) return reject("opt-out", undefined)
-    const set = shelf.put(entry, request.durable === true)
-    // A store outside this process is told first and not waited for. The flight stays until it has answered, for those who come.
-    const telling = store.remote ? yield* Effect.forkChild(set, { startImmediately: true }) : undefined
-    if (telling !== undefined) flight.land(settled(flight, computed, { entry }))
-    const result = yield* telling === undefined ? set : Fiber.join(telling)
-    if (Result.isFailure(result)) return finish(flight, settled(flight, computed, { entry, error: result.failure }))
-    if (result.success !== "stored") return reject(result.success, undefined)
-    give?.("stored")
-    tell(CacheEvent.Stored({ key, tags, expiresAt: entry.expiresAt }))
-    finish(flight, settled(flight, computed, { entry, stored: true }))
-  })
-
-  // What may be served in place of a failure, which is reported and not tried again for a while. That everyone has left is none.
-  const fallbackFor = (
-    flight: Flight,
-    { fingerprint, key, policy = plain }: Lookup,
-    exit: Exit.Exit<unknown, unknown>
-  ): CacheEntry.CacheEntry | undefined => {
-    const { stale } = flight
-    const cause = Exit.isFailure(exit) ? exit.cause : Cause.empty
-    if (stale === undefined || flight.abandoned) return undefined
-    const isThere = isValid(stale, fingerprint) &&
-      isServable(stageOf(stale, clock.currentTimeMillisUnsafe(), neverEarly))
-    if (!isThere) return undefined
-    backOff.failed(key, policy)
-    tell(CacheEvent.RefreshFailed({ key, cause }))
-    return stale
-  }
-
   return {
     /** Those that run, and those that are still being stored. */
     flights,
@@ -339,8 +277,6 @@ export const makeFlying = ({
   }
 }
 
-type Give = (ending: "stored" | "nothing") => void
-
 // Whether an entry is another one than what is to be replaced, and newer.
 const isBetter = (
   { stale }: Flight,
@@ -348,18 +284,3 @@ const isBetter = (
 ): entry is CacheEntry.CacheEntry =>
   entry !== undefined &&
   (stale === undefined || entry.position > stale.position || entry.createdAt > stale.createdAt)
-
-// From its start, and with nothing of what comes before and after it: waiting for a lease, and storing.
-const limited = (request: Lookup, { hardTimeout }: Policy, flight: Flight) => {
-  const computation = request.compute(flight)
-  return hardTimeout === Infinity ? computation : Effect.timeoutOrElse(computation, {
-    duration: hardTimeout,
-    orElse: () => Effect.fail(timeoutError(`Computing ${nameOf(request.key)}`, hardTimeout))
-  })
-}
-
-const nameOf = (key: string): string => JSON.stringify(key.split("\t", 1)[0])
-
-// A computation starts on the stack of its caller, and resumes who waits for it on its own. A long chain of keys that ask for
-// one another goes on from a fresh stack now and then, on both ways.
-const maxStacked = 16

@@ -129,8 +129,9 @@ export const makeLookups = (
     const { durable, key } = request
     const entry = held(request)
     const flight = flights.get(key)
-    // What is still being stored is no hit for who waits until it is.
-    const isSettled = durable !== true || (flight === undefined && entry?.unsaved !== true)
+    // What is still being stored is no hit for who waits until it is. An early refresh replaces what is.
+    const isStoring = entry?.unsaved === true || (flight !== undefined && flight.because !== "early")
+    const isSettled = durable !== true || !isStoring
     const served = entry === undefined || !isSettled ? undefined : serve(entry, asking)
     if (served !== undefined) return Effect.succeed(served)
     const again = mayRepeat ? () => attempt(asking, false, undefined) : undefined
@@ -143,16 +144,16 @@ export const makeLookups = (
       return found === undefined ? join(flight, asking, again) : Effect.succeed(found)
     }
     const known = log.isCurrent() ? undefined : alreadyComputed(asking)
-    return known === undefined ? takeOff(asking, got, entry) : join(known, asking, again)
+    return known === undefined ? takeOff(asking, got, isSettled ? entry : undefined) : join(known, asking, again)
   }
 
   // Serves a valid entry at once, as far as its time allows, and has it computed anew behind that. Who wants a result to be
   // stored takes nothing that is over.
   const serve = (entry: CacheEntry.CacheEntry, asking: Asking): Answer | undefined => {
-    const { key, durable } = asking.request
+    const { durable, key, noStore } = asking.request
     const stage = stageOf(entry, now(), durable === true ? neverEarly : asking.draw)
     if (stage === "fresh" || stage === "early") {
-      if (stage === "early" && !backOff.isWaiting(key)) computeBehind(asking, entry, "early")
+      if (stage === "early" && noStore !== true && !backOff.isWaiting(key)) computeBehind(asking, entry, "early")
       used(entry)
       tellHit(key)
       return answer("hit", landed(entry, graph.revision()), asking.current)
@@ -160,19 +161,27 @@ export const makeLookups = (
     if (durable === true) return undefined
     const isPutOff = backOff.isWaiting(key)
     if (stage !== "stale" && !(stage === "fallback" && isPutOff)) return undefined
-    if (!isPutOff) computeBehind(asking, entry, "expired")
+    if (!isPutOff && noStore !== true) computeBehind(asking, entry, "expired")
     return standIn(entry, isPutOff ? "back-off" : "revalidating", asking)
   }
 
   const standIn = (entry: CacheEntry.CacheEntry, stale: CacheEvent.StaleBecause, { current }: Asking): Answer => {
+    used(entry)
     tell(CacheEvent.Stale({ key: entry.key, because: stale }))
     return answer("stale", landed(entry, graph.revision(), stale), current)
   }
 
-  // Once, for all who are served meanwhile. It belongs to no computation that asks.
-  const computeBehind = ({ request }: Asking, stale: CacheEntry.CacheEntry, behind: CacheEvent.Because): void => {
+  // Once, for all who are served meanwhile. It belongs to no computation that asks. What is computed anew because of a key does
+  // not have that computed anew in turn: two that read each other would never end.
+  const computeBehind = (
+    { current, request }: Asking,
+    stale: CacheEntry.CacheEntry,
+    because: CacheEvent.Because
+  ): void => {
     const flight = flights.get(request.key)
-    if (flight === undefined || !mayJoin(flight)) start({ request, current: undefined }, { stale, behind })
+    const isRunning = flight !== undefined && mayJoin(flight)
+    if (isRunning || current?.flight.comesFrom(flights, request.key) === true) return
+    start({ request, current: undefined }, { stale, behind: { because, flight: current?.flight } })
   }
 
   // Nothing is started, and nobody is waited for but the store.
@@ -217,6 +226,7 @@ export const makeLookups = (
       (landing) => {
         const instead = insteadOf(landing, asking)
         if (instead !== undefined) return Effect.succeed(instead)
+        if (landing.stale !== undefined) return (again ?? (() => insist(asking)))()
         return again !== undefined && (!graph.isUntouched(landing) || (request.durable === true && isUnsaved(landing)))
           ? again()
           : Effect.succeed(answer("joined", landing, current))
@@ -227,11 +237,24 @@ export const makeLookups = (
   // Something stale in place of what a flight has ended with, for who takes that. It may have been invalidated meanwhile.
   const insteadOf = (landing: Landing, asking: Asking): Answer | undefined => {
     const { durable, fingerprint, fresh } = asking.request
-    if (landing.stale !== undefined) return standIn(landing.entry!, landing.stale, asking)
-    const { fallback } = landing
-    return fallback !== undefined && fresh !== true && durable !== true && isValid(fallback, fingerprint)
-      ? standIn(fallback, "error", asking)
+    if (fresh === true || durable === true) return undefined
+    const stale = landing.stale === undefined
+      ? landing.fallback ?? (landing.exit?._tag === "Failure" ? heldFallback(asking.request) : undefined)
+      : landing.entry
+    return stale !== undefined && isValid(stale, fingerprint)
+      ? standIn(stale, landing.stale ?? "error", asking)
       : undefined
+  }
+
+  // Who was let go with something stale that it does not take has it computed, whatever happens meanwhile.
+  const insist = (asking: Asking): Effect.Effect<Answer, CacheError.CacheError> =>
+    takeOff({ ...asking, request: { ...asking.request, fresh: true } }, undefined, undefined)
+
+  // For who joined a computation that was wanted anew, for which nothing was held.
+  const heldFallback = (request: Lookup): CacheEntry.CacheEntry | undefined => {
+    const entry = held(request)
+    const stage = entry === undefined ? "over" : stageOf(entry, now(), neverEarly)
+    return stage === "stale" || stage === "fallback" ? entry : undefined
   }
 
   // A flight that has landed may still be storing what it has. While the log is silent, nobody can tell what has become of
@@ -258,15 +281,13 @@ export const makeLookups = (
     }
     const isOver = stale === undefined || stageOf(stale, now(), neverEarly) === "over"
     const flight = start(asking, { got, stale: isOver ? undefined : stale })
-    return Effect.map(
-      wait(flight, asking, flight.first),
-      (landing) =>
-        insteadOf(landing, asking) ?? answer(
-          landing.exit !== undefined ? "miss" : landing.entry === undefined ? "elsewhere" : "hit",
-          landing,
-          current
-        )
-    )
+    return Effect.flatMap(wait(flight, asking, flight.first), (landing) => {
+      const instead = insteadOf(landing, asking)
+      if (instead !== undefined) return Effect.succeed(instead)
+      if (landing.stale !== undefined) return insist(asking)
+      const how = landing.exit !== undefined ? "miss" : landing.entry === undefined ? "elsewhere" : "hit"
+      return Effect.succeed(answer(how, landing, current))
+    })
   }
 
   return lookup
@@ -277,8 +298,8 @@ const answer = (how: Answer["how"], landing: Landing, current: Asking["current"]
   if (current !== undefined && current.tracked) {
     const { entry, exit, problem, rejected, started, tags } = landing
     // A value without an entry has no lifetime that could be taken over: what is made of it is not stored either.
-    const isLasting = entry !== undefined && rejected !== "opt-out"
-    const expiresAt = isLasting ? entry.expiresAt : exit !== undefined && Exit.isSuccess(exit) ? 0 : Infinity
+    const isLasting = entry !== undefined && rejected !== "opt-out" && rejected !== "policy"
+    const expiresAt = isLasting ? entry.expiresAt : exit !== undefined && Exit.isSuccess(exit) ? -Infinity : Infinity
     current.flight.addRead(tags, expiresAt, started, problem)
   }
   const { because, entry, error, exit, rejected, stale, stored } = landing

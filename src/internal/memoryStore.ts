@@ -27,7 +27,7 @@ export interface MemoryStore {
   readonly peek: (key: string) => CacheEntry.CacheEntry | undefined
   readonly set: (entry: CacheEntry.CacheEntry) => "stored" | "superseded" | "too-large"
   readonly remove: (key: string) => void
-  /** Those that are not expired. */
+  /** Those that are not over, see {@link CacheEntry.endsAt}. */
   readonly entries: () => ReadonlyArray<CacheEntry.CacheEntry>
   readonly clear: () => void
   /** Whoever is told of entries that are removed for want of space or because their time was over. */
@@ -62,7 +62,9 @@ export const makeMemoryStore = Effect.fnUntraced(function*(
   const schedule = yield* makeSweeper(clock, sweepEvery, (now) => {
     let earliest = Infinity
     for (const [key, entry] of entries.entries()) {
-      if (entry.expiresAt > now) earliest = Math.min(earliest, entry.expiresAt)
+      // Asked anew each time: what was read since ends later.
+      const end = CacheEntry.endsAt(entry)
+      if (end > now) earliest = Math.min(earliest, end)
       else {
         entries.delete(key)
         tell(key, "expired")
@@ -81,13 +83,13 @@ export const makeMemoryStore = Effect.fnUntraced(function*(
         return "too-large"
       }
       entries.set(entry.key, entry)
-      schedule(entry.expiresAt)
+      schedule(CacheEntry.endsAt(entry))
       return "stored"
     },
     remove: (key) => void entries.delete(key),
     entries: () => {
       const now = clock.currentTimeMillisUnsafe()
-      return Array.from(entries.values()).filter((entry) => entry.expiresAt > now)
+      return Array.from(entries.values()).filter((entry) => CacheEntry.endsAt(entry) > now)
     },
     clear: () => entries.clear(),
     listeners
@@ -100,15 +102,17 @@ const maxMapSize = 2 ** 24
 // One object for all look-ups, in place of one that lru-cache makes for each.
 const getOptions = {}
 
-// Of two entries of one position the newer one counts, as long as it can be used.
-const supersedes = (present: CacheEntry.Stored, entry: CacheEntry.Stored, now: number): boolean =>
-  present.position > entry.position || (
-    present.position === entry.position && present.createdAt > entry.createdAt &&
-    present.expiresAt > now && present.fingerprint === entry.fingerprint
+// The entry of the later position counts, and of two of one position the newer one, as long as it can be used.
+const supersedes = (present: CacheEntry.CacheEntry, entry: CacheEntry.CacheEntry, now: number): boolean =>
+  CacheEntry.endsAt(present) > now && (
+    present.position > entry.position || (
+      present.position === entry.position && present.createdAt > entry.createdAt &&
+      present.fingerprint === entry.fingerprint
+    )
   )
 
-// Sweeps soon after the earliest expiry, and at most once in `every` milliseconds: no entry, no timer. `sweep` returns the
-// earliest expiry that is left.
+// Sweeps soon after the earliest end, and at most once in `every` milliseconds: no entry, no timer. `sweep` returns the
+// earliest end that is left.
 const makeSweeper = Effect.fnUntraced(function*(
   clock: Clock.Clock,
   every: number,

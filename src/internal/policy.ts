@@ -9,7 +9,7 @@ import type * as CacheError from "../CacheError.ts"
 import * as CachePolicy from "../CachePolicy.ts"
 import { definitionError } from "./errors.ts"
 import type { OwnLifetime } from "./flight.ts"
-import { type Lifetime, lifetime, millis } from "./settings.ts"
+import { type Lifetime, lifetime, millis, shown } from "./settings.ts"
 
 /** What a cache needs to know of a policy. Durations are milliseconds. */
 export interface Policy {
@@ -115,15 +115,17 @@ const lifetimeOfErrors = (
 }
 
 const fraction = (where: string, value: number): Effect.Effect<number, CacheError.CacheError> =>
-  value >= 0 && value <= 1
+  typeof value === "number" && value >= 0 && value <= 1
     ? Effect.succeed(value)
-    : Effect.fail(definitionError(where, `${value} is not a part of the time to live: give a number from 0 to 1`))
+    : Effect.fail(
+      definitionError(where, `${shown(value)} is not a part of the time to live: give a number from 0 to 1`)
+    )
 
 const factor = (where: string, value: boolean | number): Effect.Effect<number, CacheError.CacheError> => {
-  const beta = Number(value)
-  return beta >= 0 && beta < Infinity
+  const beta = value === true ? 1 : value === false ? 0 : value
+  return typeof beta === "number" && beta >= 0 && beta < Infinity
     ? Effect.succeed(beta)
-    : Effect.fail(definitionError(where, `${value} is not a factor: give true, or a number above 0`))
+    : Effect.fail(definitionError(where, `${shown(value)} is not a factor: give true, or a number above 0`))
 }
 
 /** What a computation says about its own lifetime. Fails as `resolvePolicy` does. */

@@ -74,4 +74,5 @@ export const size = (
     ? Effect.succeed(value)
     : Effect.fail(definitionError(where, `${shown(value)} is not a whole number from 1 to ${most}`))
 
-const shown = (value: unknown): string => typeof value === "string" ? value : format(value)
+/** A value as messages name it. */
+export const shown = (value: unknown): string => typeof value === "string" ? value : format(value)

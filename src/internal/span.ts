@@ -30,9 +30,13 @@ interface Given {
 /** The times of what was computed; `undefined` if it has no lifetime at all, and is not stored. */
 export const spanOf = ({ computed, draw, ended, own, policy, readsEnd, started }: Given): Span | undefined => {
   const { age = 0, failure, keep = 0 } = computed
-  const said = own?.timeToLive ?? computed.timeToLive
+  // What a computation says about its result makes no failure live longer.
+  const said = failure === undefined
+    ? own?.timeToLive ?? computed.timeToLive
+    : Math.min(computed.timeToLive, own?.timeToLive ?? Infinity)
   const staleWhileRevalidate = own?.staleWhileRevalidate ?? computed.staleWhileRevalidate
   const staleIfError = own?.staleIfError ?? computed.staleIfError
+  if (readsEnd === -Infinity && !policy.outlivesReads) return undefined
   const createdAt = ended - age
   const timeToLive = policy.jitter === 0 || said === Infinity ? said : said * (1 - policy.jitter * draw())
   const expiresAt = Math.min(createdAt + timeToLive, policy.outlivesReads ? Infinity : readsEnd)
@@ -43,7 +47,7 @@ export const spanOf = ({ computed, draw, ended, own, policy, readsEnd, started }
     keptUntil: expiresAt + keep,
     idle: policy.timeToIdle,
     usedAt: ended,
-    eager: expiresAt === Infinity ? 0 : policy.eagerRefresh * (ended - started)
+    eager: expiresAt === Infinity ? 0 : policy.eagerRefresh * Math.max(0, ended - started)
   }
   const lastsUntil = Math.max(expiresAt, terms.staleUntil, terms.errorUntil, terms.keptUntil)
   if (lastsUntil <= ended || terms.idle === 0) return undefined

@@ -48,7 +48,9 @@ export const makeWaiting = ({ judge: { isValid }, now, retire }: Parts) => {
     return Effect.onExit(asking.restore(landingOf(flight, asking, deferred)), () => {
       waiting?.stopWaitingFor(flight)
       flight.waiters--
-      if (flight.waiters > 0 || flight.held || flight.landing !== undefined) return Effect.void
+      if (flight.waiters > 0 || flight.landing !== undefined || (flight.held && isServed(flight, asking))) {
+        return Effect.void
+      }
       // The last one leaves. Nobody may join any more while the computation is being interrupted.
       flight.abandoned = true
       retire(flight)
@@ -59,9 +61,10 @@ export const makeWaiting = ({ judge: { isValid }, now, retire }: Parts) => {
   // Who has waited for long is served what is stale, where there is something, and the flight goes on.
   const landingOf = (
     flight: Flight,
-    { request }: Asking,
+    asking: Asking,
     deferred: Flight["deferred"]
   ): Effect.Effect<Landing> => {
+    const { request } = asking
     const landing = Effect.flatMap(
       Deferred.await(deferred),
       (landing) =>
@@ -71,21 +74,27 @@ export const makeWaiting = ({ judge: { isValid }, now, retire }: Parts) => {
     )
     const { softTimeout } = request.policy ?? plain
     if (softTimeout === Infinity || request.fresh === true || request.durable === true) return landing
-    return Effect.flatMap(
+    const limited: Effect.Effect<Landing> = Effect.flatMap(
       Effect.timeoutOption(landing, softTimeout),
       Option.match({
         onSome: Effect.succeed,
         onNone: () => {
-          const { landing: ended, stale } = flight
-          const isThere = stale !== undefined && isValid(stale, request.fingerprint) &&
-            isServable(stageOf(stale, now(), neverEarly))
-          if (ended !== undefined || !isThere) return landing
-          flight.held = true
-          return Effect.succeed(landed(stale, flight.since, "slow"))
+          if (flight.landing !== undefined) return landing
+          if (isServed(flight, asking)) {
+            flight.held = true
+            return Effect.succeed(landed(flight.stale!, flight.since, "slow"))
+          }
+          // What the store has is not known before it has answered.
+          return flight.computing ? landing : limited
         }
       })
     )
+    return limited
   }
+
+  // Whether something stale is served for a flight now.
+  const isServed = ({ stale }: Flight, { request }: Asking): boolean =>
+    stale !== undefined && isValid(stale, request.fingerprint) && isServable(stageOf(stale, now(), neverEarly))
 
   return wait
 }

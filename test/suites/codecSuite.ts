@@ -4,7 +4,7 @@
 import { assert, it } from "@effect/vitest"
 import { Arbitrary, Effect, Exit, type Layer, Schema } from "effect"
 import { CacheEntry, type CacheError, Codec } from "effect-cached"
-import { anyEntry, bytes, makeEntry, storedPart } from "./entries.ts"
+import { anyEntry, bytes, makeEntry, makeTerms, storedPart } from "./entries.ts"
 
 /** Decodes, and says how that ended: a throw is neither an entry nor a typed error. */
 export const decoded = (codec: Codec.Codec["Service"], input: Uint8Array) =>
@@ -65,6 +65,27 @@ export const codecSuite = <E>(name: string, layer: Layer.Layer<Codec.Codec, E>):
         }
       }))
 
+    it.effect("gives back a failure, and what a policy says, with all ends of time", () =>
+      Effect.gen(function*() {
+        const codec = yield* Codec.Codec
+        const ends = [0, 0.5, 1_900_000_000_000, Number.MAX_SAFE_INTEGER, Infinity]
+        const names = ["staleUntil", "errorUntil", "keptUntil", "idle"] as const
+        const terms = [
+          undefined,
+          ...names.flatMap((name) => ends.map((end) => makeTerms(5, { usedAt: 7.5, eager: 0.25, [name]: end }))),
+          makeTerms(Infinity, { usedAt: Number.MAX_SAFE_INTEGER, eager: 1_000_000 })
+        ]
+        for (const failed of [false, true]) {
+          for (const each of terms) {
+            const entry = makeEntry("k", { failed, terms: each, expiresAt: 5 })
+            const back = yield* codec.decode(yield* codec.encode(entry))
+            assert.deepStrictEqual(storedPart(back), storedPart(entry))
+            assert.strictEqual(back.usedAt, entry.usedAt)
+            assert.strictEqual(CacheEntry.endsAt(back), CacheEntry.endsAt(entry))
+          }
+        }
+      }))
+
     it.effect("gives back 10 000 tags", () =>
       Effect.gen(function*() {
         const codec = yield* Codec.Codec
@@ -122,22 +143,29 @@ export const codecSuite = <E>(name: string, layer: Layer.Layer<Codec.Codec, E>):
     it.effect("refuses every truncation of an entry (scenario 44)", () =>
       Effect.gen(function*() {
         const codec = yield* Codec.Codec
-        const encoded = yield* codec.encode(makeEntry("k", { head: { status: 200, headers: { etag: "\"1\"" } } }))
-        for (let length = 0; length < encoded.length; length++) yield* refusal(encoded.subarray(0, length))
+        const head = { status: 200, headers: { etag: "\"1\"" } }
+        for (const more of [{}, { failed: true }, { failed: true, terms: makeTerms(5, { idle: 3 }) }]) {
+          const encoded = yield* codec.encode(makeEntry("k", { head, ...more }))
+          for (let length = 0; length < encoded.length; length++) yield* refusal(encoded.subarray(0, length))
+        }
       }))
 
     it.effect("refuses an entry with every single bit flipped, or it is the very entry (scenario 44)", () =>
       Effect.gen(function*() {
         const codec = yield* Codec.Codec
-        const entry = makeEntry("k", { head: { status: 200, headers: { etag: "\"1\"" } }, expiresAt: 5 })
-        const encoded = yield* codec.encode(entry)
-        let refused = 0
-        for (let bit = 0; bit < encoded.length * 8; bit++) {
-          const back = yield* decoded(codec, flipped(encoded, bit))
-          if (back === undefined) refused++
-          else assert.deepStrictEqual(storedPart(back), storedPart(entry), `bit ${bit}`)
+        const head = { status: 200, headers: { etag: "\"1\"" } }
+        const terms = makeTerms(5, { errorUntil: Infinity, idle: 3, usedAt: 2 })
+        for (const more of [{}, { failed: true }, { failed: true, terms }]) {
+          const entry = makeEntry("k", { head, expiresAt: 5, ...more })
+          const encoded = yield* codec.encode(entry)
+          let refused = 0
+          for (let bit = 0; bit < encoded.length * 8; bit++) {
+            const back = yield* decoded(codec, flipped(encoded, bit))
+            if (back === undefined) refused++
+            else assert.deepStrictEqual(storedPart(back), storedPart(entry), `bit ${bit}`)
+          }
+          assert.isAtLeast(refused, encoded.length * 8 - 4)
         }
-        assert.isAtLeast(refused, encoded.length * 8 - 4)
       }))
 
     it.effect.prop(
@@ -176,13 +204,13 @@ export const codecSuite = <E>(name: string, layer: Layer.Layer<Codec.Codec, E>):
       [
         ["nothing", ""],
         ["JSON of something else", "{\"a\":1}"],
-        ["an entry without its parts", "{\"version\":1,\"checksum\":\"\",\"entry\":{}}"],
-        ["a list where the entry should be", "{\"version\":1,\"checksum\":\"\",\"entry\":[]}"],
+        ["an entry without its parts", "{\"version\":2,\"checksum\":\"\",\"entry\":{}}"],
+        ["a list where the entry should be", "{\"version\":2,\"checksum\":\"\",\"entry\":[]}"],
         ["null", "null"],
-        ["deeply nested lists", `{"version":1,"checksum":"","entry":${"[".repeat(200_000)}${"]".repeat(200_000)}}`],
+        ["deeply nested lists", `{"version":2,"checksum":"","entry":${"[".repeat(200_000)}${"]".repeat(200_000)}}`],
         [
           "deeply nested records",
-          `{"version":1,"checksum":"","entry":${"{\"a\":".repeat(200_000)}1${"}".repeat(200_000)}}`
+          `{"version":2,"checksum":"","entry":${"{\"a\":".repeat(200_000)}1${"}".repeat(200_000)}}`
         ],
         ["text", "ECE and nothing of the kind"]
       ] as const

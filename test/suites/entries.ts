@@ -17,6 +17,14 @@ export const makeEntry = (key: string, options?: Partial<CacheEntry.Stored>): Ca
     ...options
   })
 
+/** An entry that lives as long as it is read, and was last read at a time. */
+export const makeIdle = (
+  key: string,
+  idle: number,
+  usedAt: number,
+  options?: Partial<CacheEntry.Stored>
+): CacheEntry.CacheEntry => makeEntry(key, { terms: makeTerms(Infinity, { idle, usedAt }), ...options })
+
 /** What is stored of an entry. Text and its bytes in UTF-8 are the same body. */
 export const storedPart = (entry: CacheEntry.Stored) => ({
   key: entry.key,
@@ -26,7 +34,20 @@ export const storedPart = (entry: CacheEntry.Stored) => ({
   tags: [...entry.tags],
   position: entry.position,
   createdAt: entry.createdAt,
-  expiresAt: entry.expiresAt
+  expiresAt: entry.expiresAt,
+  failed: entry.failed === true,
+  terms: entry.terms === undefined ? undefined : { ...entry.terms }
+})
+
+/** Terms of an entry that ends when it expires. */
+export const makeTerms = (expiresAt: number, options?: Partial<CacheEntry.Terms>): CacheEntry.Terms => ({
+  staleUntil: expiresAt,
+  errorUntil: expiresAt,
+  keptUntil: expiresAt,
+  idle: Infinity,
+  usedAt: 0,
+  eager: 0,
+  ...options
 })
 
 const text = Arbitrary.map(
@@ -35,6 +56,13 @@ const text = Arbitrary.map(
 )
 const byte = Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 255 })))
 const time = Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })))
+const timeOrNever = Arbitrary.map(
+  Arbitrary.all([
+    Arbitrary.schema(Schema.Boolean),
+    Arbitrary.schema(Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1e15 })))
+  ]),
+  ([never, time]) => never ? Infinity : time + 0
+)
 const tag = Arbitrary.schema(Schema.String.check(Schema.isPattern(/^[a-z0-9_.-]{1,12}(:[a-z0-9_.-]{1,12}){0,3}$/)))
 
 export const bytes = Arbitrary.map(Arbitrary.array(byte), (numbers) => Uint8Array.from(numbers))
@@ -55,7 +83,17 @@ export const anyEntry: Arbitrary.Arbitrary<CacheEntry.CacheEntry> = Arbitrary.ma
     position: time,
     createdAt: time,
     lifetime: time,
-    endless: Arbitrary.schema(Schema.Boolean)
+    endless: Arbitrary.schema(Schema.Boolean),
+    failed: Arbitrary.schema(Schema.Boolean),
+    hasTerms: Arbitrary.schema(Schema.Boolean),
+    terms: Arbitrary.all({
+      staleUntil: timeOrNever,
+      errorUntil: timeOrNever,
+      keptUntil: timeOrNever,
+      idle: timeOrNever,
+      usedAt: time,
+      eager: time
+    })
   }),
   (it) =>
     new CacheEntry.CacheEntry({
@@ -66,6 +104,8 @@ export const anyEntry: Arbitrary.Arbitrary<CacheEntry.CacheEntry> = Arbitrary.ma
       tags: Array.from(new Set(it.tags)).toSorted(),
       position: it.position,
       createdAt: it.createdAt,
-      expiresAt: it.endless ? Infinity : it.lifetime
+      expiresAt: it.endless ? Infinity : it.lifetime,
+      failed: it.failed,
+      terms: it.hasTerms ? it.terms : undefined
     })
 )

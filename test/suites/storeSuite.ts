@@ -6,10 +6,31 @@ import { Clock, Effect, type Layer, Option, Scope, Stream } from "effect"
 import { CacheEntry, Store } from "effect-cached"
 import { TestClock } from "effect/testing"
 import { noise } from "./codecSuite.ts"
-import { makeEntry, storedPart } from "./entries.ts"
+import { makeEntry, makeIdle, makeTerms, storedPart } from "./entries.ts"
+
+// With its times since it was created: what a process knows of the clock of a server changes by fractions of a millisecond.
+const part = (entry: CacheEntry.Stored) => {
+  const since = (time: number) => time - entry.createdAt
+  const { terms } = entry
+  return storedPart({
+    ...entry,
+    createdAt: 0,
+    expiresAt: since(entry.expiresAt),
+    terms: terms && {
+      ...terms,
+      staleUntil: since(terms.staleUntil),
+      errorUntil: since(terms.errorUntil),
+      keptUntil: since(terms.keptUntil),
+      usedAt: since(terms.usedAt)
+    }
+  })
+}
+
+// In milliseconds: how wrong the clock of a server may be taken on a busy machine.
+const slack = 30_000
 
 const found = (store: Store.Store["Service"], key: string) =>
-  Effect.map(store.get(key), (entry) => entry === undefined ? undefined : storedPart(entry))
+  Effect.map(store.get(key), (entry) => entry === undefined ? undefined : part(entry))
 
 const keys = (store: Store.Store["Service"]) =>
   Effect.map(Stream.runCollect(store.entries), (entries) => entries.map((entry) => entry.key).toSorted())
@@ -47,8 +68,66 @@ export const anyStoreSuite = <E, R>(it: Vitest.MethodsNonLive<R>, layer: Layer.L
           expiresAt: now + 100_000
         })
         assert.strictEqual(yield* store.set(entry), "stored")
-        assert.deepStrictEqual(yield* found(store, entry.key), storedPart(entry))
+        assert.deepStrictEqual(yield* found(store, entry.key), part(entry))
+        assert.approximately((yield* store.get(entry.key))!.createdAt, entry.createdAt, slack)
         assert.isUndefined(yield* store.get("f"))
+      }).pipe(Effect.provide(layer)))
+
+    it.effect.each(
+      [
+        ["with windows that end", { staleUntil: 200_000, errorUntil: 300_000, keptUntil: 400_000, eager: 1.5 }],
+        ["with windows that never end", { staleUntil: Infinity, errorUntil: Infinity, keptUntil: Infinity }],
+        ["that lives as long as it is read", { idle: 50_000, eager: 7 }]
+      ] as const
+    )(
+      "gives back a failure, and what its policy says of its time (scenario 39): %s",
+      ([, options]) =>
+        Effect.gen(function*() {
+          const store = yield* Store.Store
+          const now = yield* Clock.currentTimeMillis
+          const { eager, errorUntil, idle, keptUntil, staleUntil } = makeTerms(100_000, options)
+          const entry = makeEntry("a", {
+            createdAt: now,
+            expiresAt: now + 100_000,
+            failed: true,
+            terms: {
+              staleUntil: now + staleUntil,
+              errorUntil: now + errorUntil,
+              keptUntil: now + keptUntil,
+              idle,
+              usedAt: now - 1,
+              eager
+            }
+          })
+          yield* store.set(entry)
+          assert.deepStrictEqual(yield* found(store, "a"), part(entry))
+          const plain = makeEntry("a", { position: 11 })
+          yield* store.set(plain)
+          assert.deepStrictEqual(yield* found(store, "a"), part(plain), "nothing of it is left")
+        }).pipe(Effect.provide(layer))
+    )
+
+    it.effect("takes an entry once more, with the time at which it was last read (scenario 35)", () =>
+      Effect.gen(function*() {
+        const store = yield* Store.Store
+        const now = yield* Clock.currentTimeMillis
+        const read = (usedAt: number) => makeIdle("a", 60_000, usedAt, { createdAt: now })
+        for (const usedAt of [now, now + 10_000]) {
+          assert.strictEqual(yield* store.set(read(usedAt)), "stored")
+          assert.deepStrictEqual(yield* found(store, "a"), part(read(usedAt)))
+        }
+      }).pipe(Effect.provide(layer)))
+
+    it.effect("gives and lists what has expired and may be served stale (scenario 36)", () =>
+      Effect.gen(function*() {
+        const store = yield* Store.Store
+        const now = yield* Clock.currentTimeMillis
+        for (const name of ["staleUntil", "errorUntil", "keptUntil"] as const) {
+          const terms = makeTerms(now - 1, { usedAt: now, [name]: now + 100_000 })
+          yield* store.set(makeEntry(name, { createdAt: now - 10, expiresAt: now - 1, terms }))
+          assert.isDefined(yield* store.get(name))
+        }
+        assert.deepStrictEqual(yield* keys(store), ["errorUntil", "keptUntil", "staleUntil"])
       }).pipe(Effect.provide(layer)))
 
     it.effect("shows through peek nothing that get does not find, and all of it unless it is remote", () =>
@@ -57,7 +136,7 @@ export const anyStoreSuite = <E, R>(it: Vitest.MethodsNonLive<R>, layer: Layer.L
         yield* store.set(makeEntry("a"))
         const peeked = store.peek("a")
         if (!store.remote) assert.isDefined(peeked)
-        if (peeked !== undefined) assert.deepStrictEqual(storedPart(peeked), yield* found(store, "a"))
+        if (peeked !== undefined) assert.deepStrictEqual(part(peeked), yield* found(store, "a"))
       }).pipe(Effect.provide(layer)))
 
     it.effect.each(
@@ -73,7 +152,7 @@ export const anyStoreSuite = <E, R>(it: Vitest.MethodsNonLive<R>, layer: Layer.L
         const store = yield* Store.Store
         const entry = makeEntry("a", { body })
         yield* store.set(entry)
-        assert.deepStrictEqual(yield* found(store, "a"), storedPart(entry))
+        assert.deepStrictEqual(yield* found(store, "a"), part(entry))
       }).pipe(Effect.provide(layer)))
 
     it.effect("replaces an entry by one of the same or a later position", () =>
@@ -81,7 +160,7 @@ export const anyStoreSuite = <E, R>(it: Vitest.MethodsNonLive<R>, layer: Layer.L
         const store = yield* Store.Store
         for (const [position, body] of [[10, "a"], [10, "b"], [11, "c"]] as const) {
           assert.strictEqual(yield* store.set(makeEntry("k", { position, body })), "stored")
-          assert.deepStrictEqual(yield* found(store, "k"), storedPart(makeEntry("k", { position, body })))
+          assert.deepStrictEqual(yield* found(store, "k"), part(makeEntry("k", { position, body })))
         }
       }).pipe(Effect.provide(layer)))
 
@@ -91,7 +170,7 @@ export const anyStoreSuite = <E, R>(it: Vitest.MethodsNonLive<R>, layer: Layer.L
         const newer = makeEntry("k", { position: 11, body: "new" })
         yield* store.set(newer)
         assert.strictEqual(yield* store.set(makeEntry("k", { position: 10, body: "old" })), "superseded")
-        assert.deepStrictEqual(yield* found(store, "k"), storedPart(newer))
+        assert.deepStrictEqual(yield* found(store, "k"), part(newer))
       }).pipe(Effect.provide(layer)))
 
     it.effect("forgets what is removed, whatever its position was", () =>
@@ -128,7 +207,7 @@ export const anyStoreSuite = <E, R>(it: Vitest.MethodsNonLive<R>, layer: Layer.L
         const present = makeEntry("k", { createdAt, body: "new" })
         yield* store.set(present)
         assert.strictEqual(yield* store.set(makeEntry("k", { createdAt: createdAt - 1000, body: "old" })), "superseded")
-        assert.deepStrictEqual(yield* found(store, "k"), storedPart(present))
+        assert.deepStrictEqual(yield* found(store, "k"), part(present))
         for (
           const entry of [
             makeEntry("k", { createdAt, body: "as new" }),
@@ -136,7 +215,7 @@ export const anyStoreSuite = <E, R>(it: Vitest.MethodsNonLive<R>, layer: Layer.L
           ]
         ) {
           assert.strictEqual(yield* store.set(entry), "stored")
-          assert.deepStrictEqual(yield* found(store, "k"), storedPart(entry))
+          assert.deepStrictEqual(yield* found(store, "k"), part(entry))
         }
       }).pipe(Effect.provide(layer)))
 
@@ -149,7 +228,7 @@ export const anyStoreSuite = <E, R>(it: Vitest.MethodsNonLive<R>, layer: Layer.L
           (position) => store.set(makeEntry("k", { position, body: `${position}` })),
           { concurrency: "unbounded" }
         )
-        assert.deepStrictEqual(yield* found(store, "k"), storedPart(makeEntry("k", { position: 100, body: "100" })))
+        assert.deepStrictEqual(yield* found(store, "k"), part(makeEntry("k", { position: 100, body: "100" })))
       }).pipe(Effect.provide(layer)))
 
     it.effect("keeps apart keys that look alike, long keys among them", () =>
@@ -158,7 +237,7 @@ export const anyStoreSuite = <E, R>(it: Vitest.MethodsNonLive<R>, layer: Layer.L
         const long = "x".repeat(10_000)
         const alike = ["a", "A", "a ", "a*", "a?", "[a]", "{a}", "%7ba}", "a:b", "a\0b", "ä", "#a", long, `${long}x`]
         for (const key of alike) yield* store.set(makeEntry(key))
-        for (const key of alike) assert.deepStrictEqual(yield* found(store, key), storedPart(makeEntry(key)))
+        for (const key of alike) assert.deepStrictEqual(yield* found(store, key), part(makeEntry(key)))
         assert.deepStrictEqual(yield* keys(store), alike.toSorted())
         yield* store.remove("a*")
         assert.strictEqual((yield* keys(store)).length, alike.length - 1)
@@ -177,6 +256,42 @@ const boundedStoreSuite = <E>(layer: (options?: Store.MemoryOptions) => Layer.La
         yield* TestClock.adjust(1000)
         assert.deepStrictEqual(yield* keys(store), ["later", "never"])
       }).pipe(Effect.provide(layer())))
+
+    it.effect("lists what has expired until nothing can be done with it (scenario 36)", () =>
+      Effect.gen(function*() {
+        const store = yield* Store.Store
+        const expiresAt = 1000
+        yield* store.set(makeEntry("none", { expiresAt, terms: makeTerms(expiresAt) }))
+        yield* store.set(makeEntry("stale", { expiresAt, terms: makeTerms(expiresAt, { staleUntil: 2000 }) }))
+        yield* store.set(makeEntry("error", { expiresAt, terms: makeTerms(expiresAt, { errorUntil: 3000 }) }))
+        yield* store.set(makeEntry("kept", { expiresAt, terms: makeTerms(expiresAt, { keptUntil: 4000 }) }))
+        yield* store.set(makeEntry("idle", { expiresAt, terms: makeTerms(9000, { idle: 1500 }) }))
+        for (
+          const expected of [
+            ["error", "idle", "kept", "none", "stale"],
+            ["error", "idle", "kept", "stale"],
+            ["error", "kept"],
+            ["kept"],
+            []
+          ]
+        ) {
+          assert.deepStrictEqual(yield* keys(store), expected)
+          yield* TestClock.adjust(1000)
+        }
+      }).pipe(Effect.provide(layer())))
+
+    it.effect("replaces an entry that is over by any other", () =>
+      Effect.gen(function*() {
+        const store = yield* Store.Store
+        const later = { position: 11, createdAt: 5, expiresAt: 1000, terms: makeTerms(1000, { staleUntil: 2000 }) }
+        yield* store.set(makeEntry("k", later))
+        yield* TestClock.adjust(1999)
+        assert.strictEqual(yield* store.set(makeEntry("k", { position: 10 })), "superseded")
+        assert.strictEqual(yield* store.set(makeEntry("k", { position: 11, createdAt: 4 })), "superseded")
+        yield* TestClock.adjust(1)
+        assert.strictEqual(yield* store.set(makeEntry("k", { position: 10 })), "stored")
+        assert.deepStrictEqual(yield* found(store, "k"), part(makeEntry("k", { position: 10 })))
+      }).pipe(Effect.provide(layer({ sweepEvery: "1 hour" }))))
 
     it.effect("evicts the least recently used over its bound of entries, and says so (scenario 40)", () =>
       Effect.gen(function*() {
@@ -233,6 +348,45 @@ const boundedStoreSuite = <E>(layer: (options?: Store.MemoryOptions) => Layer.La
         yield* TestClock.adjust(10_000)
         assert.isTrue(removals.has("expired again"))
       }).pipe(Effect.provide(layer({ sweepEvery: "10 seconds" }))))
+
+    it.effect("reclaims what may be served stale when that is over, and not earlier (scenario 42)", () =>
+      Effect.gen(function*() {
+        const store = yield* Store.Store
+        const removals: Array<string> = []
+        yield* store.onRemoval(({ cause, key }) => removals.push(`${cause} ${key}`))
+        yield* store.set(makeEntry("a", { expiresAt: 1000, terms: makeTerms(1000, { staleUntil: 20_000 }) }))
+        yield* store.set(makeEntry("b", { expiresAt: 1000, terms: makeTerms(1000, { errorUntil: Infinity }) }))
+        yield* TestClock.adjust(19_999)
+        assert.deepStrictEqual(removals, [])
+        yield* TestClock.adjust(1)
+        assert.deepStrictEqual(new Set(removals), new Set(["expired a"]))
+        assert.isUndefined(yield* store.get("a"))
+        yield* TestClock.adjust("1 day")
+        assert.isDefined(yield* store.get("b"))
+      }).pipe(Effect.provide(layer({ sweepEvery: "10 seconds" }))))
+
+    it.effect("reclaims what nobody reads, and keeps what is read (scenario 35)", () =>
+      Effect.gen(function*() {
+        const store = yield* Store.Store
+        const removals = new Set<string>()
+        yield* store.onRemoval(({ cause, key }) => removals.add(`${cause} ${key}`))
+        yield* store.set(makeIdle("read", 10_000, 0))
+        yield* store.set(makeIdle("stored again", 10_000, 0))
+        yield* store.set(makeIdle("left alone", 10_000, 0))
+        yield* TestClock.adjust(8000)
+        // A store of bytes decodes for each reader: what one of them remembers is not in it.
+        const entry = store.peek("read") ?? makeIdle("read", 10_000, 8000)
+        CacheEntry.use(entry, 8000)
+        if (store.remote) yield* store.set(makeIdle("read", 10_000, 8000))
+        yield* store.set(makeIdle("stored again", 10_000, 8000))
+        yield* TestClock.adjust(2000)
+        assert.deepStrictEqual(Array.from(removals), ["expired left alone"])
+        assert.deepStrictEqual(yield* keys(store), ["read", "stored again"])
+        yield* TestClock.adjust(7999)
+        assert.deepStrictEqual(yield* keys(store), ["read", "stored again"])
+        yield* TestClock.adjust(2001)
+        assert.deepStrictEqual(removals, new Set(["expired left alone", "expired read", "expired stored again"]))
+      }).pipe(Effect.provide(layer({ sweepEvery: "1 second" }))))
 
     it.effect("tells of removals only those who still listen, and not of what others do", () =>
       Effect.gen(function*() {

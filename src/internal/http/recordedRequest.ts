@@ -102,5 +102,8 @@ export const partOf = (
   }
 }
 
+/** Whether a text can be the name of a part. */
+export const isPart = (text: string): boolean => text === "url" || /^(?:header|cookie|query):/.test(text)
+
 const own = <A>(record: Readonly<Record<string, A>>, name: string): A | undefined =>
   Object.hasOwn(record, name) ? record[name] : undefined

@@ -5,79 +5,119 @@ import * as Exit from "effect/Exit"
 import * as Headers from "effect/http/Headers"
 import type * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
-import * as CacheEntry from "../../CacheEntry.ts"
+import type * as CacheEntry from "../../CacheEntry.ts"
 import type { Answer } from "../lookup.ts"
-import * as CacheStatus from "./cacheStatus.ts"
-import { etagOf, matches } from "./etag.ts"
+import { formatCacheControl } from "./cacheControl.ts"
+import { answerStatus, type CacheStatus, cacheStatus, hitStatus } from "./cacheStatus.ts"
+import { etagOf, isNotModified, notModifiedHeaders, weak } from "./conditional.ts"
+import type { Style } from "./httpPolicy.ts"
+import { tagHeader } from "./tagHeader.ts"
 
-/** What the responses of one route have in common. */
-export interface Style {
-  /** Whether the response belongs to one user. */
-  readonly isPrivate: boolean
-  /** All request headers that the response depends on, for `Vary` (RFC 9110, section 12.5.5). */
-  readonly vary: string | undefined
-}
-
+type Request = HttpServerRequest.HttpServerRequest
 type Response = Exit.Exit<HttpServerResponse.HttpServerResponse>
 
 /**
  * The response of a hit. The one without conditions is made once for each second of the entry's age, which is all
  * that changes in it.
  */
-export const respondHit = (
-  entry: CacheEntry.CacheEntry,
-  request: HttpServerRequest.HttpServerRequest,
-  now: number,
-  style: Style
-): Response => {
-  const age = Math.max(0, Math.floor((now - entry.createdAt) / 1000))
-  const condition = conditionOf(request)
+export const respondHit = (entry: CacheEntry.CacheEntry, request: Request, now: number, style: Style): Response => {
+  const age = ageOf(entry, now)
+  const conditional = mayBeConditional(entry, request)
   const { served } = entry
-  if (condition === undefined && served?.age === age && served.style === style) return served.response
-  const ttl = entry.expiresAt === Infinity ? Infinity : Math.floor((entry.expiresAt - entry.createdAt) / 1000) - age
-  const headers = { ...common(entry, style), "cache-status": CacheStatus.hit(Math.max(0, ttl)), age: String(age) }
-  if (condition !== undefined && isSuccess(entry) && matches(condition, headers.etag)) return notModified(headers)
+  if (!conditional && served?.age === age && served.style === style) return served.response
+  const headers = headersOf(entry, style, hitStatus(entry, now), age, entry.expiresAt > now)
+  if (conditional && isNotModified(request.headers, headers, now)) return notModified(headers)
   const response = Exit.succeed(full(entry, headers))
-  if (condition === undefined) entry.served = { age, style, response }
+  if (!conditional) entry.served = { age, style, response }
   return response
 }
 
-/** The response of a result that was computed for this request. */
-export const respondComputed = (
+/** The response of an answer that has an entry. */
+export const respondAnswer = (
   entry: CacheEntry.CacheEntry,
-  { how, rejected, stored }: Answer,
-  request: HttpServerRequest.HttpServerRequest,
+  answer: Answer,
+  request: Request,
+  now: number,
   style: Style
 ): Response => {
-  const headers = { ...common(entry, style), "cache-status": CacheStatus.miss(how === "joined", stored, rejected) }
-  const condition = conditionOf(request)
-  return condition !== undefined && isSuccess(entry) && matches(condition, headers.etag)
+  if (isStored(answer) && answer.stale === undefined) return respondHit(entry, request, now, style)
+  // What is computed for this request has no age, unless it had one already.
+  const age = ageOf(entry, now)
+  const mayBeUsed = answer.stale === undefined && answer.rejected === undefined && entry.expiresAt > now
+  const headers = headersOf(
+    entry,
+    style,
+    answerStatus(answer, now),
+    isStored(answer) || age > 0 ? age : undefined,
+    mayBeUsed
+  )
+  return mayBeConditional(entry, request) && isNotModified(request.headers, headers, now)
     ? notModified(headers)
     : Exit.succeed(full(entry, headers))
 }
 
-// For other methods the condition would be a reason not to act (RFC 9110, section 13.1.2). Reading `request.headers` builds
-// a record of all of them: the source says sooner that there is none.
-const conditionOf = (request: HttpServerRequest.HttpServerRequest): string | undefined =>
-  (request.method === "GET" || request.method === "HEAD" || request.method === "QUERY") &&
-    mayHaveCondition(request.source)
-    ? request.headers["if-none-match"]
-    : undefined
+/** Whether an answer is something that was stored. */
+export const isStored = ({ exit, stale }: Answer): boolean => exit === undefined || stale !== undefined
 
-const mayHaveCondition = (source: object): boolean => {
-  const headers: unknown = "headers" in source ? source.headers : undefined
-  if (headers instanceof globalThis.Headers) return headers.has("if-none-match")
-  return typeof headers !== "object" || headers === null || "if-none-match" in headers
+const ageOf = ({ createdAt }: CacheEntry.CacheEntry, now: number): number =>
+  Math.max(0, Math.floor((now - createdAt) / 1000))
+
+// For other methods the condition would be a reason not to act (RFC 9110, section 13.1.2), and where the answer without it
+// would not be a success it does not count (section 13.2.1). Reading `request.headers` builds a record of all of them: the
+// source says sooner that there is none.
+const mayBeConditional = ({ head }: CacheEntry.CacheEntry, { method, source }: Request): boolean => {
+  if (method !== "GET" && method !== "HEAD" && method !== "QUERY") return false
+  if (head !== undefined && (head.status < 200 || head.status >= 300)) return false
+  return mayHave(source, "if-none-match") ||
+    (head?.headers["last-modified"] !== undefined && mayHave(source, "if-modified-since"))
 }
 
-// Whoever stores the response has to ask before using it again: no invalidation could reach it there. `no-cache` is that
-// (RFC 9111, section 5.2.2.4), and the validator makes the question cheap.
-const common = (entry: CacheEntry.CacheEntry, { isPrivate, vary }: Style) => ({
-  ...entry.head?.headers,
-  etag: entry.head?.headers["etag"] ?? etagOf(entry),
-  "cache-control": entry.head?.headers["cache-control"] ?? (isPrivate ? "private, no-cache" : "no-cache"),
-  ...(vary === undefined ? {} : { vary: merged(entry.head?.headers["vary"], vary) })
-})
+const mayHave = (source: object, name: string): boolean => {
+  const headers: unknown = "headers" in source ? source.headers : undefined
+  if (headers instanceof globalThis.Headers) return headers.has(name)
+  return typeof headers !== "object" || headers === null || name in headers
+}
+
+const headersOf = (
+  entry: CacheEntry.CacheEntry,
+  style: Style,
+  status: CacheStatus,
+  age: number | undefined,
+  mayBeUsed: boolean
+): Record<string, string> => {
+  const own = entry.head?.headers ?? none
+  const headers: Record<string, string> = { ...own }
+  if (own["etag"] === undefined && style.etag !== false) {
+    headers["etag"] = style.etag === "weak" ? weak(etagOf(entry)) : etagOf(entry)
+  }
+  headers["cache-control"] = own["cache-control"] ?? control(entry, style.isPrivate, style.toClients && mayBeUsed)
+  // A CDN takes this in place of `Cache-Control`: it says nothing of what belongs to one user.
+  if (style.toCdns && !style.isPrivate) {
+    headers["cdn-cache-control"] = own["cdn-cache-control"] ?? control(entry, false, mayBeUsed)
+  }
+  if (style.vary !== undefined) headers["vary"] = merged(own["vary"], style.vary)
+  const tags = style.tagHeader === undefined ? undefined : tagHeader(style.tagHeader, entry.tags)
+  if (tags !== undefined) headers[tags[0]] = tags[1]
+  if (age !== undefined) headers["age"] = String(age)
+  headers["cache-status"] = withStatus(own["cache-status"], style.statusKey ? { ...status, key: entry.key } : status)
+  return headers
+}
+
+const none: Readonly<Record<string, string>> = {}
+
+// Whoever stores the response has to ask before using it again, where no invalidation could reach it: `no-cache` is that (RFC
+// 9111, section 5.2.2.4), and the validator makes the question cheap. As `Age` is sent, `max-age` is the whole lifetime.
+const control = ({ createdAt, expiresAt, terms }: CacheEntry.CacheEntry, isPrivate: boolean, mayBeUsed: boolean) => {
+  if (!mayBeUsed || expiresAt === Infinity) return isPrivate ? "private, no-cache" : "no-cache"
+  return formatCacheControl({
+    private: isPrivate,
+    "max-age": (expiresAt - createdAt) / 1000,
+    "stale-while-revalidate": terms === undefined ? undefined : windowOf(terms.staleUntil - expiresAt),
+    "stale-if-error": terms === undefined ? undefined : windowOf(terms.errorUntil - expiresAt)
+  })
+}
+
+const windowOf = (millis: number): number | undefined => millis >= 1000 ? millis / 1000 : undefined
 
 // The handler's own list, and what it left out. Names of headers are the same in any case.
 const merged = (own: string | undefined, all: string): string => {
@@ -86,9 +126,9 @@ const merged = (own: string | undefined, all: string): string => {
   return [own, ...all.split(", ").filter((name) => !listed.has(name))].join(", ")
 }
 
-// A condition is looked at only where the answer without it would be a success (RFC 9110, section 13.2.1).
-const isSuccess = (entry: CacheEntry.CacheEntry): boolean =>
-  entry.head === undefined || (entry.head.status >= 200 && entry.head.status < 300)
+/** `Cache-Status` with what this cache did, after what caches before it did (RFC 9211, section 2). */
+export const withStatus = (before: string | undefined, status: CacheStatus): string =>
+  before === undefined ? cacheStatus(status) : `${before}, ${cacheStatus(status)}`
 
 const full = (entry: CacheEntry.CacheEntry, headers: Readonly<Record<string, string>>) => {
   const options = {
@@ -102,7 +142,7 @@ const full = (entry: CacheEntry.CacheEntry, headers: Readonly<Record<string, str
     : HttpServerResponse.uint8Array(entry.body, options)
 }
 
-const notModified = (headers: Readonly<Record<string, string>>): Response => {
-  const { "content-length": _, "content-type": __, ...kept } = headers
-  return Exit.succeed(HttpServerResponse.empty({ status: 304, headers: Headers.fromRecordUnsafe(kept) }))
-}
+const notModified = (headers: Readonly<Record<string, string>>): Response =>
+  Exit.succeed(
+    HttpServerResponse.empty({ status: 304, headers: Headers.fromRecordUnsafe(notModifiedHeaders(headers)) })
+  )

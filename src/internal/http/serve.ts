@@ -7,15 +7,21 @@ import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import type * as CacheEntry from "../../CacheEntry.ts"
+import type { HttpPolicy } from "../../HttpPolicy.ts"
 import type { CachedFunction } from "../cachedFunction.ts"
 import { inputError, releasedError, resultError } from "../errors.ts"
 import type { Encoded } from "../inputKey.ts"
 import type { Answer, Cache, Lookup } from "../lookup.ts"
 import { withVaried, withVariedUnsafe } from "../varied.ts"
-import * as CacheStatus from "./cacheStatus.ts"
-import type { BypassDetail } from "./cacheStatus.ts"
+import { type BypassDetail, bypassStatus, cacheStatus } from "./cacheStatus.ts"
+import { styleOf } from "./httpPolicy.ts"
+import { anew, type Asked, askedBy } from "./requestDirectives.ts"
 import { type Fields, isBodiless, readBody, readInput } from "./requestInput.ts"
-import { respondComputed, respondHit, type Style } from "./respond.ts"
+import { isStored, respondAnswer, respondHit } from "./respond.ts"
+
+type Request = HttpServerRequest.HttpServerRequest
+type Handler = Effect.Effect<HttpServerResponse.HttpServerResponse, unknown, any>
 
 /** A cached function that is bound to a cache. */
 export interface Served {
@@ -26,24 +32,29 @@ export interface Served {
   readonly request: (key: string, encoded: Encoded, varied: unknown, fiber: Fiber.Fiber<unknown, unknown>) => Lookup
 }
 
+/** One request on its way through the cache. */
+interface Asking {
+  readonly request: Request
+  readonly asked: Asked | undefined
+  readonly fiber: Fiber.Fiber<unknown, unknown>
+}
+
 /**
- * The handler of a cached function. `headers` maps input fields to request headers.
+ * The handler of a cached function. `headers` maps input fields to request headers; `http` says how the route speaks HTTP.
  */
 export const serve = (
   { cache, claim, fn, request: lookupOf, varyBy }: Served,
-  headers: Readonly<Record<string, string | undefined>>
-): Effect.Effect<HttpServerResponse.HttpServerResponse, unknown, any> => {
+  headers: Readonly<Record<string, string | undefined>>,
+  http?: HttpPolicy
+): Handler => {
   const { input } = fn
   const fields: Fields = { names: input.names, lists: input.lists, headers: lowerCase(headers) }
-  const mapped = Object.values(fields.headers).join(", ")
-  const style: Style = { isPrivate: varyBy !== undefined, vary: mapped === "" ? undefined : mapped }
+  const mapped = Object.values(fields.headers).filter((header) => header !== undefined)
+  const style = styleOf(http, varyBy !== undefined, mapped)
 
-  const peek = (key: string, request: HttpServerRequest.HttpServerRequest, fiber: Fiber.Fiber<unknown, unknown>) => {
-    const entry = fn.strong ? undefined : cache.peek(key, fn.fingerprint, fiber)
-    if (entry === undefined) return undefined
-    cache.took(entry, fiber)
-    return respondHit(entry, request, cache.now(), style)
-  }
+  // What is stored of a failure is a failure again. One that cannot be read any more is computed anew.
+  const serveStored = (entry: CacheEntry.CacheEntry, { request }: Asking, again: () => Handler): Handler =>
+    entry.failed ? fn.resultOf(found(entry), again) as Handler : respondHit(entry, request, cache.now(), style)
 
   // The values of a request that are just as the schema encodes them give the key without decoding anything: an entry
   // that has this key was stored for an input that encodes to these very values. Other ways to write the same input
@@ -56,48 +67,61 @@ export const serve = (
     }
   }
 
-  const handle = (
-    request: HttpServerRequest.HttpServerRequest,
-    values: Encoded,
-    varied: unknown,
-    fiber: Fiber.Fiber<unknown, unknown>
-  ): Effect.Effect<HttpServerResponse.HttpServerResponse, unknown, any> => {
+  const handle = (asking: Asking, values: Encoded, varied: unknown): Handler => {
     if (claim.released) return Effect.fail(releasedError(fn.name))
+    const { asked, fiber } = asking
     const direct = directKey(values, varied)
-    const served = direct === undefined ? undefined : peek(direct, request, fiber)
-    return served ?? look(request, values, varied, direct, fiber)
+    const entry = direct === undefined || fn.strong || asked?.options.fresh === true
+      ? undefined
+      : cache.peek(direct, fn.fingerprint, fiber)
+    if (entry === undefined) return look(asking, values, varied, direct, false)
+    const again = () => look(asking, values, varied, direct, true)
+    if (asked !== undefined && !asked.accepts(entry, cache.now())) return again()
+    cache.took(entry, fiber)
+    return serveStored(entry, asking, again)
   }
 
   const look = Effect.fnUntraced(function*(
-    request: HttpServerRequest.HttpServerRequest,
+    asking: Asking,
     values: Encoded,
     varied: unknown,
     direct: string | undefined,
-    fiber: Fiber.Fiber<unknown, unknown>
+    fresh: boolean
   ) {
     const decoded = yield* fn.decodeRequest(values)
     const { encoded, key: ofInput } = yield* fn.keyed(decoded)
     const key = yield* withVaried(ofInput, varied)
-    const found = key === direct ? undefined : peek(key, request, fiber)
-    if (found !== undefined) return yield* found
-    const answer = yield* cache.lookup(lookupOf(key === direct ? direct : key, encoded, varied, fiber))
-    return yield* respond(answer, request)
+    const lookup = {
+      ...lookupOf(key === direct ? direct : key, encoded, varied, asking.fiber),
+      ...asking.asked?.options
+    }
+    return yield* settle(fresh ? anew(lookup) : lookup, asking)
   })
 
-  const respond = (answer: Answer, request: HttpServerRequest.HttpServerRequest) => {
+  // What is stored and not young enough for who asks is computed anew.
+  const settle = (lookup: Lookup, asking: Asking): Handler =>
+    Effect.flatMap(cache.lookup(lookup), (answer) => {
+      const { entry } = answer
+      const again = () => settle(anew(lookup), asking)
+      if (!isStored(answer) || entry === undefined) return respond(answer, asking)
+      const isOld = lookup.fresh !== true && asking.asked?.accepts(entry, cache.now()) === false
+      if (isOld) return again()
+      return entry.failed ? serveStored(entry, asking, again) : respond(answer, asking)
+    })
+
+  const respond = (answer: Answer, { request }: Asking): Handler => {
     const { entry, exit } = answer
-    if (exit !== undefined && Exit.isFailure(exit)) return exit as Exit.Exit<never, unknown>
+    if (exit !== undefined && Exit.isFailure(exit) && !isStored(answer)) return exit as Exit.Exit<never, unknown>
     // A result that could not be encoded cannot be served either.
     if (entry === undefined) return Effect.fail(resultError(fn.name, "it has no JSON form"))
-    return exit === undefined
-      ? respondHit(entry, request, cache.now(), style)
-      : respondComputed(entry, answer, request, style)
+    return respondAnswer(entry, answer, request, cache.now(), style)
   }
 
   return Effect.withFiber((fiber) => {
     const request = Context.getUnsafe(fiber.context, HttpServerRequest.HttpServerRequest)
+    const asking: Asking = { request, asked: style.obeys ? askedBy(request) : undefined, fiber }
     if (isBodiless(request) && varyBy === undefined) {
-      return handle(request, readInput(fields, fiber.context, request, none), undefined, fiber)
+      return handle(asking, readInput(fields, fiber.context, request, none), undefined)
     }
     const body = isBodiless(request)
       ? Effect.succeed(none)
@@ -107,7 +131,7 @@ export const serve = (
       (body) =>
         Effect.flatMap(
           varyBy ?? Effect.undefined,
-          (varied) => handle(request, readInput(fields, fiber.context, request, body), varied, fiber)
+          (varied) => handle(asking, readInput(fields, fiber.context, request, body), varied)
         )
     )
   })
@@ -136,12 +160,23 @@ export const serveUncached = (
     const json = yield* fn.encodeBody(yield* fn.bypass(decoded, varied))
     return HttpServerResponse.text(json, {
       contentType: "application/json",
-      headers: { "cache-control": "private, no-cache", "cache-status": CacheStatus.bypass(detail) }
+      headers: { "cache-control": "private, no-cache", "cache-status": cacheStatus(bypassStatus(detail)) }
     })
   })
 }
 
 const none: Encoded = {}
+
+const found = (entry: CacheEntry.CacheEntry): Answer => ({
+  how: "hit",
+  stale: undefined,
+  because: "missing",
+  exit: undefined,
+  entry,
+  rejected: undefined,
+  error: undefined,
+  stored: true
+})
 
 const lowerCase = (headers: Readonly<Record<string, string | undefined>>) =>
   Object.fromEntries(Object.entries(headers).map(([field, header]) => [field, header?.toLowerCase()]))

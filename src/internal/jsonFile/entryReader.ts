@@ -7,6 +7,7 @@ import type * as CacheEntry from "../../CacheEntry.ts"
 import { tagProblem } from "../tagText.ts"
 import { keyOf, type Loaded, ownTags, type Place } from "./kept.ts"
 import { sealOf } from "./seal.ts"
+import { durationNames, forever, readTerms, timeNames, type WrittenTerms } from "./terms.ts"
 
 /** Why an entry cannot be used: in which of its fields, if in one. */
 export interface Unusable {
@@ -18,11 +19,14 @@ const fieldNames = [
   "value",
   "text",
   "base64",
+  "failed",
   "head",
   "tags",
   "implicit",
   "createdAt",
   "expiresAt",
+  ...timeNames,
+  ...durationNames,
   "fingerprint",
   "seal"
 ] as const
@@ -50,7 +54,11 @@ export const readEntry = (place: Place, json: unknown, now: number): Result.Resu
   if (Result.isFailure(createdAt)) return Result.fail(createdAt.failure)
   const expiresAt = readTime("expiresAt", fields.expiresAt, Infinity)
   if (Result.isFailure(expiresAt)) return Result.fail(expiresAt.failure)
-  const { fingerprint = "", implicit = true } = fields
+  const times = { createdAt: createdAt.success, expiresAt: expiresAt.success }
+  const terms = readWritten(fields)
+  if (Result.isFailure(terms)) return Result.fail(terms.failure)
+  const { failed = false, fingerprint = "", implicit = true } = fields
+  if (typeof failed !== "boolean") return unusable("failed", "expected true or false", failed)
   if (typeof fingerprint !== "string") return unusable("fingerprint", "expected a text", fingerprint)
   if (typeof implicit !== "boolean") return unusable("implicit", "expected true or false", implicit)
   const key = keyOf(place)
@@ -60,11 +68,14 @@ export const readEntry = (place: Place, json: unknown, now: number): Result.Resu
     body: body.success,
     head: head.success,
     tags: inOrder(implicit ? [...ownTags(key), ...tags.success] : tags.success),
-    createdAt: createdAt.success,
-    expiresAt: expiresAt.success,
+    ...times,
+    failed,
+    terms: readTerms(times, terms.success),
     edited: false
   }
   entry.edited = fields.seal !== sealOf(entry)
+  // Whoever edits an entry uses it.
+  if (entry.edited && entry.terms !== undefined) entry.terms = { ...entry.terms, usedAt: now }
   const problem = entry.edited && entry.head !== undefined ? headProblem(entry.head) : undefined
   if (problem !== undefined && Result.isFailure(problem)) return Result.fail(problem.failure)
   return Result.succeed(entry)
@@ -151,16 +162,36 @@ const plainTag = /^(?=.{1,100}$)[\w.-]+(?::[\w.-]+){0,7}$/
 // Tags that results get from the cached functions which they called.
 const implicitTag = /^%fn(?::(?:(?:[\w.-]|%[0-9A-F]{2})+|%sha[0-9a-f]{32})){1,2}$/
 
+const readWritten = (fields: Fields): Result.Result<WrittenTerms, Unusable> => {
+  const written: { -readonly [K in keyof WrittenTerms]: WrittenTerms[K] } = {}
+  for (const name of timeNames) {
+    if (fields[name] === undefined) continue
+    const time = fields[name] === forever ? Result.succeed(Infinity) : readTime(name, fields[name], Infinity)
+    if (Result.isFailure(time)) return Result.fail(time.failure)
+    written[name] = time.success
+  }
+  for (const name of durationNames) {
+    const duration = fields[name]
+    if (duration === undefined) continue
+    if (typeof duration !== "number" || !Number.isFinite(duration) || duration < 0) {
+      return unusable(name, "expected milliseconds, a number from 0", duration)
+    }
+    written[name] = duration
+  }
+  return Result.succeed(written)
+}
+
 const readTime = (
-  field: "createdAt" | "expiresAt",
+  field: "createdAt" | "expiresAt" | (typeof timeNames)[number],
   time: unknown,
   otherwise: number
 ): Result.Result<number, Unusable> => {
   if (time === undefined) return Result.succeed(otherwise)
   if (typeof time === "number" && Number.isFinite(time)) return Result.succeed(time)
   const millis = typeof time === "string" && isoTime.test(time) ? Date.parse(time) : NaN
+  const others = field === "createdAt" || field === "expiresAt" ? " or milliseconds" : ", milliseconds or \"forever\""
   return Number.isNaN(millis)
-    ? unusable(field, "expected a time such as \"2026-01-31T12:00:00.000Z\" or milliseconds", time)
+    ? unusable(field, `expected a time such as "2026-01-31T12:00:00.000Z"${others}`, time)
     : Result.succeed(millis)
 }
 

@@ -6,6 +6,7 @@ import * as Base64 from "effect/encoding/Base64"
 import { type Kept, ownTags, textOf } from "./kept.ts"
 import { prettyJson, prettyText } from "./prettyJson.ts"
 import { sealOf } from "./seal.ts"
+import { durationNames, forever, timeNames, writtenTerms } from "./terms.ts"
 
 const indent = 8
 
@@ -13,11 +14,13 @@ const indent = 8
 export const renderEntry = (entry: Kept): string => {
   const { own, tags } = withoutOwn(entry)
   const lines = bodyLines(entry)
+  if (entry.failed === true) lines.push(line("failed", "true"))
   if (entry.head !== undefined) lines.push(line("head", prettyJson(entry.head, indent)))
   lines.push(line("tags", prettyJson(tags, indent)))
   if (!own) lines.push(line("implicit", "false"))
   lines.push(line("createdAt", timeText(entry.createdAt)))
   if (entry.expiresAt !== Infinity) lines.push(line("expiresAt", timeText(entry.expiresAt)))
+  lines.push(...termLines(entry))
   lines.push(line("fingerprint", JSON.stringify(entry.fingerprint)), line("seal", `"${sealOf(entry)}"`))
   return lines.join(",\n")
 }
@@ -25,6 +28,19 @@ export const renderEntry = (entry: Kept): string => {
 const margin = " ".repeat(indent)
 
 const line = (name: string, value: string): string => `${margin}"${name}": ${value}`
+
+const termLines = (entry: Kept): ReadonlyArray<string> => {
+  const written = writtenTerms(entry)
+  const lines: Array<string> = []
+  for (const name of timeNames) {
+    const time = written[name]
+    if (time !== undefined) lines.push(line(name, time === forever ? JSON.stringify(time) : timeText(time)))
+  }
+  for (const name of durationNames) {
+    if (written[name] !== undefined) lines.push(line(name, JSON.stringify(written[name])))
+  }
+  return lines
+}
 
 const bodyLines = (entry: Kept): Array<string> => {
   const text = textOf(entry.body)

@@ -7,6 +7,7 @@ import { makeMarks } from "../marks.ts"
 import { checksum } from "./checksum.ts"
 import { parsed } from "./jsonText.ts"
 import type { Kept, Loaded } from "./kept.ts"
+import { readTerms, type WrittenTerms, writtenTerms } from "./terms.ts"
 
 /**
  * - `base`: the digest of the file that the journal belongs to. The first line.
@@ -47,15 +48,20 @@ export const journalLine = (record: JournalRecord): string => {
   return `${checksum([json])} ${json}\n`
 }
 
-const written = ({ body, createdAt, expiresAt, fingerprint, head, key, tags }: Kept) => ({
-  key,
-  fingerprint,
-  ...(typeof body === "string" ? { body } : { base64: Base64.encode(body) }),
-  ...(head === undefined ? {} : { head }),
-  tags,
-  createdAt,
-  ...(expiresAt === Infinity ? {} : { expiresAt })
-})
+const written = (entry: Kept) => {
+  const { body, createdAt, expiresAt, failed, fingerprint, head, key, tags } = entry
+  return {
+    key,
+    fingerprint,
+    ...(typeof body === "string" ? { body } : { base64: Base64.encode(body) }),
+    ...(failed === true ? { failed } : {}),
+    ...(head === undefined ? {} : { head }),
+    tags,
+    createdAt,
+    ...(expiresAt === Infinity ? {} : { expiresAt }),
+    ...writtenTerms(entry)
+  }
+}
 
 /** A record, and the number of its line, from 0. */
 export interface Numbered {
@@ -123,12 +129,28 @@ type Written =
   | { readonly set: WrittenEntry }
   | { readonly edit: Omit<Edit, "set"> & { readonly set: ReadonlyArray<WrittenEntry> } }
 
-type WrittenEntry = Partial<Kept> & Omit<Kept, "body" | "head" | "expiresAt"> & { readonly base64?: string }
+type WrittenEntry =
+  & Partial<Kept>
+  & Omit<Kept, "body" | "head" | "expiresAt" | "terms">
+  & WrittenTerms
+  & { readonly base64?: string }
 
 const setOf = (set: WrittenEntry): Kept | undefined => {
   const { base64, body = base64 === undefined ? undefined : Result.getOrUndefined(Base64.decode(base64)) } = set
-  const { createdAt, expiresAt = Infinity, fingerprint, head, key, tags } = set
-  return body === undefined ? undefined : { key, fingerprint, body, head, tags, createdAt, expiresAt }
+  const { createdAt, expiresAt = Infinity, failed, fingerprint, head, key, tags } = set
+  if (body === undefined) return undefined
+  const terms = readTerms({ createdAt, expiresAt }, set)
+  return {
+    key,
+    fingerprint,
+    body,
+    head,
+    tags,
+    createdAt,
+    expiresAt,
+    ...(failed === true ? { failed } : {}),
+    ...(terms === undefined ? {} : { terms })
+  }
 }
 
 /** The entries after everything that a journal says. */

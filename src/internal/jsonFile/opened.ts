@@ -22,7 +22,9 @@ export interface Opened {
 // Nothing of it is served before its function has checked it.
 const keep = ({ now, path }: Opened, entry: Kept, position: number): CacheEntry.CacheEntry => {
   // Of two results of one position the newer one counts: none is newer than what is computed now.
-  const kept = new CacheEntry.CacheEntry({ ...entry, createdAt: Math.min(entry.createdAt, now()), position })
+  const createdAt = Math.min(entry.createdAt, now())
+  const terms = entry.terms && { ...entry.terms, usedAt: Math.min(entry.terms.usedAt, now()) }
+  const kept = new CacheEntry.CacheEntry({ ...entry, createdAt, terms, position })
   kept.unchecked = whereIs(path, entry.key)
   return kept
 }
@@ -35,7 +37,8 @@ export const keepAll = (opened: Opened, entries: Iterable<Kept>, position: numbe
   const count = () => void lost++
   memory.listeners.add(count)
   for (const entry of entries) {
-    if (entry.expiresAt > now && memory.set(keep(opened, entry, position)) === "too-large") lost++
+    const kept = keep(opened, entry, position)
+    if (CacheEntry.endsAt(kept) > now && memory.set(kept) === "too-large") lost++
   }
   memory.listeners.delete(count)
   return lost

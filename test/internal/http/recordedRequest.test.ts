@@ -1,6 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { HttpServerRequest } from "effect/http"
-import { makeRecording, partOf, recordedRecord, recordedRequest } from "../../../src/internal/http/recordedRequest.ts"
+import {
+  isPart,
+  makeRecording,
+  partOf,
+  recordedRecord,
+  recordedRequest
+} from "../../../src/internal/http/recordedRequest.ts"
 
 const request = (headers: Record<string, string> = {}, init?: RequestInit) =>
   HttpServerRequest.fromWeb(new Request("http://localhost/page?a=1", { headers, ...init }))
@@ -92,6 +98,15 @@ describe("partOf", () => {
     assert.strictEqual(partOf("query:a:b", asked, search), "c")
     for (const part of ["header:constructor", "cookie:toString", "query:__proto__", "query:hasOwnProperty"]) {
       assert.isUndefined(partOf(part, asked, search))
+    }
+  })
+})
+
+describe("isPart", () => {
+  it("tells names of parts from other texts", () => {
+    for (const part of ["url", "header:x-user", "cookie:a b", "query:", "query:a:b"]) assert.isTrue(isPart(part), part)
+    for (const other of ["", "x-user", "urls", "header", "Header:x", "body:x", " url"]) {
+      assert.isFalse(isPart(other), other)
     }
   })
 })

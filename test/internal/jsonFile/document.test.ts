@@ -4,7 +4,8 @@ import { type Document, parseDocument, renderDocument } from "../../../src/inter
 import type { Kept } from "../../../src/internal/jsonFile/kept.ts"
 import { functionTag, keyTag } from "../../../src/internal/tagText.ts"
 import { makeRandom } from "../../random.ts"
-import { anyEntry, storedPart } from "../../suites/entries.ts"
+import { anyEntry, makeTerms, storedPart } from "../../suites/entries.ts"
+import { asInFile } from "./asInFile.ts"
 
 const now = 1_000_000
 
@@ -30,12 +31,25 @@ const entryOf = (name: string, input: string, options?: Partial<Kept>): Kept => 
 const cities = entryOf("standings", "{\"continent\":\"AF\",\"measure\":\"cities\"}", { tags: ["country:DZ:cities"] })
 const area = entryOf("standings", "{\"continent\":\"AF\",\"measure\":\"area\"}", { body: "42" })
 const report = entryOf("report", "{}", { expiresAt: Date.UTC(2027, 0, 1) })
+const failure = entryOf("f", "{}", {
+  failed: true,
+  expiresAt: Date.UTC(2027, 0, 1),
+  terms: makeTerms(Date.UTC(2027, 0, 1), {
+    staleUntil: Date.UTC(2027, 0, 2),
+    errorUntil: Infinity,
+    keptUntil: Date.UTC(2027, 0, 3),
+    idle: 60_000,
+    eager: 12.5,
+    usedAt: Date.UTC(2026, 11, 31)
+  })
+})
 
+const sealIn = (text: string) => /"seal": "([0-9a-f]+)"/.exec(text)?.[1]
 const textOf = (...entries: ReadonlyArray<Kept>): string => Array.from(renderDocument(entries)).join("")
 const read = (text: string): Document => Result.getOrThrow(parseDocument(text, now))
 const refused = (text: string) => Result.getOrThrow(Result.flip(parseDocument(text, now)))
 
-const part = (entry: Kept) => storedPart({ ...entry, position: 0 })
+const part = (entry: Kept) => storedPart(asInFile({ ...entry, position: 0 }))
 const byKey = (one: Kept, other: Kept) => one.key < other.key ? -1 : 1
 const assertEntries = (document: Document, expected: ReadonlyArray<Kept>) => {
   assert.deepStrictEqual(document.entries.toSorted(byKey).map(part), expected.toSorted(byKey).map(part))
@@ -183,6 +197,64 @@ describe("renderDocument", () => {
     assertEntries(document, entries)
   })
 
+  it("writes a failure, and what its policy says of its time, for people to read", () => {
+    const text = textOf(failure)
+    assert.include(
+      text,
+      `        "value": [{ "city": "Algiers", "rank": 1 }],
+        "failed": true,
+        "tags": [],
+        "createdAt": "2026-11-22T05:57:12.123Z",
+        "expiresAt": "2027-01-01T00:00:00.000Z",
+        "staleUntil": "2027-01-02T00:00:00.000Z",
+        "errorUntil": "forever",
+        "keptUntil": "2027-01-03T00:00:00.000Z",
+        "idle": 60000,
+        "eager": 12.5,
+        "fingerprint": "0123456789abcdef",
+        "seal": "`
+    )
+    assertWhole(read(text))
+    assertEntries(read(text), [failure])
+    assert.isFalse(read(text).entries[0]!.edited)
+    assert.strictEqual(
+      read(text).entries[0]!.terms?.usedAt,
+      failure.createdAt,
+      "when it was last read is not in the file"
+    )
+    assert.strictEqual(textOf(...read(text).entries), text)
+  })
+
+  it("writes no terms that say nothing, and not when an entry was last read", () => {
+    const { expiresAt } = report
+    for (
+      const entry of [
+        { ...report, failed: false, terms: makeTerms(expiresAt) },
+        { ...report, terms: makeTerms(expiresAt, { usedAt: 5 }) },
+        { ...report, terms: makeTerms(0) }
+      ]
+    ) {
+      assert.strictEqual(textOf(area, entry, cities), sample)
+    }
+  })
+
+  it.each([
+    ["a failure", { failed: true }],
+    ["the end of staleness", { terms: makeTerms(report.expiresAt, { staleUntil: report.expiresAt + 1 }) }],
+    ["the end after an error", { terms: makeTerms(report.expiresAt, { errorUntil: report.expiresAt + 1 }) }],
+    ["the end of being kept", { terms: makeTerms(report.expiresAt, { keptUntil: report.expiresAt + 1 }) }],
+    ["no end of staleness", { terms: makeTerms(report.expiresAt, { staleUntil: Infinity }) }],
+    ["the time it lives unread", { terms: makeTerms(report.expiresAt, { idle: 1 }) }],
+    ["the time of an early refresh", { terms: makeTerms(report.expiresAt, { eager: 1 }) }]
+  ])("seals %s with the entry", (_, more) => {
+    assert.notStrictEqual(sealIn(textOf({ ...report, ...more })), sealIn(textOf(report)))
+  })
+
+  it("gives entries without terms the seals that they had before there were any", () => {
+    const seals = Array.from(sample.matchAll(/"seal": "([0-9a-f]{12})"/g), (match) => match[1])
+    assert.deepStrictEqual(seals, ["24339effdcdc", "2eb9c118fb8a", "6db01e705091"])
+  })
+
   it.each([0, -1, 8.64e15, -8.64e15, 8.64e15 + 1, 1.5, 253402300800000])("keeps the time %d", (time) => {
     const entry = entryOf("f", "{}", { createdAt: time, expiresAt: time })
     assertEntries(read(textOf(entry)), [entry])
@@ -208,13 +280,21 @@ describe("parseDocument", () => {
     ["a tag", "[\"country:DZ:cities\"]", "[\"country:DZ:cities\", \"b\", \"a\", \"b\"]"],
     ["an end", "\"expiresAt\": \"2027", "\"expiresAt\": \"2028"],
     ["a fingerprint", "\"fingerprint\": \"01", "\"fingerprint\": \"11"],
-    ["a key", "\"continent=AF, measure=area\"", "\"continent=EU, measure=area\""]
+    ["a key", "\"continent=AF, measure=area\"", "\"continent=EU, measure=area\""],
+    ["a failure", "\"value\": 42", "\"value\": 42, \"failed\": true"],
+    ["the end of staleness", "\"value\": 42,", "\"value\": 42, \"expiresAt\": 1, \"staleUntil\": \"forever\","],
+    ["the time it lives unread", "\"value\": 42", "\"value\": 42, \"idle\": 60000"]
   ])("tells that a person has edited %s (scenario 69)", (_, from, to) => {
     const document = read(sample.replace(from, to))
     assertWhole(document)
     assert.strictEqual(document.entries.length, 3)
     assert.strictEqual(document.entries.filter((entry) => entry.edited).length, 1)
     for (const { tags } of document.entries) assert.deepStrictEqual(tags, Array.from(new Set(tags)).toSorted())
+  })
+
+  it("takes an edit for a use of the entry, by which it lives on unread", () => {
+    const text = textOf(failure).replace("\"idle\": 60000", "\"idle\": 60001")
+    assert.strictEqual(read(text).entries[0]!.terms?.usedAt, now)
   })
 
   it("does not take another way to write the same for an edit", () => {
@@ -275,6 +355,38 @@ describe("parseDocument", () => {
       "\"value\": 42, \"expiresAt\": \"2026-13-01\"",
       "expiresAt",
       "expected a time"
+    ],
+    [
+      "a stale time that is none",
+      "\"value\": 42",
+      "\"value\": 42, \"staleUntil\": \"soon\"",
+      "staleUntil",
+      "expected a time such as \"2026-01-31T12:00:00.000Z\", milliseconds or \"forever\", found \"soon\""
+    ],
+    ["an end that is none", "\"value\": 42", "\"value\": 42, \"errorUntil\": null", "errorUntil", "found null"],
+    ["a day that is too late", "\"value\": 42", "\"value\": 42, \"keptUntil\": 1e999", "keptUntil", "expected a time"],
+    [
+      "an entry that lives forever",
+      "\"value\": 42",
+      "\"value\": 42, \"expiresAt\": \"forever\"",
+      "expiresAt",
+      "or milliseconds"
+    ],
+    [
+      "a duration that is a text",
+      "\"value\": 42",
+      "\"value\": 42, \"idle\": \"1 minute\"",
+      "idle",
+      "expected milliseconds, a number from 0, found \"1 minute\""
+    ],
+    ["a negative duration", "\"value\": 42", "\"value\": 42, \"eager\": -1", "eager", "found -1"],
+    ["a duration without an end", "\"value\": 42", "\"value\": 42, \"idle\": 1e999", "idle", "expected milliseconds"],
+    [
+      "failed that is none",
+      "\"value\": 42",
+      "\"value\": 42, \"failed\": 1",
+      "failed",
+      "expected true or false, found 1"
     ],
     ["a head that is none", "\"value\": 42", "\"value\": 42, \"head\": []", "head", "found a list"],
     [

@@ -3,7 +3,8 @@ import { checksum } from "../../../src/internal/jsonFile/checksum.ts"
 import { journalLine, type JournalRecord, readJournal, replay } from "../../../src/internal/jsonFile/journal.ts"
 import type { Kept, Loaded } from "../../../src/internal/jsonFile/kept.ts"
 import { makeRandom } from "../../random.ts"
-import { anyEntry, storedPart } from "../../suites/entries.ts"
+import { anyEntry, makeTerms, storedPart } from "../../suites/entries.ts"
+import { asInFile } from "./asInFile.ts"
 
 const bytesOf = (text: string) => new TextEncoder().encode(text)
 const journalOf = (...records: ReadonlyArray<JournalRecord>) => bytesOf(records.map(journalLine).join(""))
@@ -26,6 +27,8 @@ const every: ReadonlyArray<JournalRecord> = [
   { base: "d1" },
   set("a", "user:7"),
   { set: entryOf("ü\t{}", { body: Uint8Array.of(1, 255), head: { status: 200, headers: { a: "b" } }, expiresAt: 9 }) },
+  { set: entryOf("failed", { failed: true, expiresAt: 9, terms: makeTerms(9, { errorUntil: Infinity, usedAt: 5 }) }) },
+  { set: entryOf("idle", { terms: makeTerms(Infinity, { idle: 0.5, eager: 7, usedAt: 5 }) }) },
   { remove: "a\n\u2028" },
   { invalidate: ["user:7", "user:8"] },
   { invalidate: [] },
@@ -46,8 +49,17 @@ describe("readJournal", () => {
     const [record] = recordsOf(journalOf({ set: entry }))
     assert.isTrue(record !== undefined && "set" in record)
     if (record === undefined || !("set" in record)) return
-    assert.deepStrictEqual(storedPart({ ...record.set, position: 0 }), { ...storedPart(entry), position: 0 })
-    assert.deepStrictEqual(Object.keys(record.set).length, 7)
+    assert.deepStrictEqual(storedPart({ ...record.set, position: 0 }), { ...storedPart(asInFile(entry)), position: 0 })
+    const more = (entry.failed ? 1 : 0) + (asInFile(entry).terms === undefined ? 0 : 1)
+    assert.deepStrictEqual(Object.keys(record.set).length, 7 + more)
+  })
+
+  it("writes an entry without terms as it always did", () => {
+    const line = journalLine({ set: entryOf("a", { expiresAt: 9 }) })
+    const json = `{"set":{"key":"a","fingerprint":"f","body":"\\"a\\"","tags":[],"createdAt":5,"expiresAt":9}}`
+    assert.strictEqual(line.slice(9), `${json}\n`)
+    const plain = entryOf("a", { expiresAt: 9, failed: false, terms: makeTerms(9, { usedAt: 7 }) })
+    assert.strictEqual(journalLine({ set: plain }), line)
   })
 
   it("reads nothing of an empty journal", () => {

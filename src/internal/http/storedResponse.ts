@@ -1,0 +1,77 @@
+/**
+ * From what a shared cache has stored to responses (RFC 9111, section 4).
+ */
+import * as Exit from "effect/Exit"
+import * as Headers from "effect/http/Headers"
+import type * as HttpServerRequest from "effect/http/HttpServerRequest"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import type * as CacheEntry from "../../CacheEntry.ts"
+import { type CacheStatus, hitStatus } from "./cacheStatus.ts"
+import { isNotModified, notModifiedHeaders } from "./conditional.ts"
+import { withStatus } from "./respond.ts"
+
+type Request = HttpServerRequest.HttpServerRequest
+type Response = HttpServerResponse.HttpServerResponse
+
+/** What the responses of one shared cache have in common. */
+export interface SharedStyle {
+  /** Whether `Cache-Status` has the key (RFC 9211, section 2.7). */
+  readonly statusKey: boolean
+}
+
+/** The response of a hit. Without conditions it is made once for each second of its age, which is all that changes in it. */
+export const respondHit = (
+  entry: CacheEntry.CacheEntry,
+  request: Request,
+  now: number,
+  style: SharedStyle
+): Exit.Exit<Response> => {
+  const age = ageOf(entry, now)
+  const { headers } = request
+  const isConditional = headers["if-none-match"] !== undefined || headers["if-modified-since"] !== undefined
+  const { served } = entry
+  if (!isConditional && served?.age === age && served.style === style) return served.response
+  const response = Exit.succeed(respondStored(entry, request, hitStatus(entry, now), now, style))
+  if (!isConditional) entry.served = { age, style, response }
+  return response
+}
+
+/**
+ * The response with which a request is answered. `origin` is what the handler has answered for it just now, where it has: a new
+ * response, or a 304 to the conditions of the cache.
+ */
+export const respondStored = (
+  entry: CacheEntry.CacheEntry,
+  request: Request,
+  status: CacheStatus,
+  now: number,
+  { statusKey }: SharedStyle,
+  origin?: Response
+): Response => {
+  const head = entry.head!
+  const headers: Record<string, string> = { ...head.headers }
+  // What was not stored before this request has the age that it came with (section 5.1).
+  const age = origin === undefined ? String(ageOf(entry, now)) : origin.headers["age"]
+  if (age !== undefined) headers["age"] = age
+  headers["cache-status"] = withStatus(headers["cache-status"], statusKey ? { ...status, key: entry.key } : status)
+  const isSuccess = head.status >= 200 && head.status < 300
+  return isSuccess && isNotModified(request.headers, headers, now)
+    ? HttpServerResponse.empty({ status: 304, headers: Headers.fromRecordUnsafe(notModifiedHeaders(headers)) })
+    : full(entry, head.status, headers)
+}
+
+const ageOf = ({ createdAt }: CacheEntry.CacheEntry, now: number): number =>
+  Math.max(0, Math.floor((now - createdAt) / 1000))
+
+const full = ({ body }: CacheEntry.CacheEntry, status: number, headers: Record<string, string>): Response => {
+  // The empty type is none: what came without one goes without one.
+  const options = { status, headers: Headers.fromRecordUnsafe(headers), contentType: headers["content-type"] ?? "" }
+  if (body.length === 0) return HttpServerResponse.empty(options)
+  return typeof body === "string"
+    ? HttpServerResponse.text(body, options)
+    : HttpServerResponse.uint8Array(body, options)
+}
+
+/** A response that is sent on, with what this cache did. */
+export const withCacheStatus = (response: Response, status: CacheStatus): Response =>
+  HttpServerResponse.setHeader(response, "cache-status", withStatus(response.headers["cache-status"], status))
