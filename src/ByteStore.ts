@@ -85,6 +85,15 @@ export const layerMemory = (
           return packed === undefined ? Effect.undefined : unpack(packed)
         }),
       set: (entry) => Effect.flatMap(pack(entry), memory.set),
+      touch: (entry) =>
+        Effect.suspend(() => {
+          const packed = memory.peek(entry.key)
+          if (packed === undefined || !isOf(packed, entry)) return Effect.void
+          return Effect.flatMap(
+            pack(new CacheEntry.CacheEntry(CacheEntry.stored(entry))),
+            (touched) => memory.peek(entry.key) === packed ? Effect.asVoid(memory.set(touched)) : Effect.void
+          )
+        }),
       // Bytes that are no entry are passed over: the others are there all the same.
       entries: Stream.flatMap(
         memory.entries,
@@ -92,3 +101,6 @@ export const layerMemory = (
       )
     })
   }))
+
+const isOf = (packed: CacheEntry.CacheEntry, { createdAt, fingerprint, position }: CacheEntry.CacheEntry): boolean =>
+  packed.position === position && packed.createdAt === createdAt && packed.fingerprint === fingerprint

@@ -88,8 +88,17 @@ export class CacheEntry implements Stored {
   readonly failed: boolean
   readonly terms: Terms | undefined
 
+  /**
+   * When the response was made, in milliseconds since the epoch: before `createdAt` where it came with an `Age` (RFC 9111, section
+   * 4.2.3), which its head has then.
+   */
+  readonly generatedAt: number
+
   /** When it was last read, as far as this process knows; only where there are `terms`. */
   usedAt: number
+
+  /** When its store was last told of that. */
+  toldAt: number
 
   /** Until when it may be served without looking at its `terms`. */
   goodUntil: number
@@ -127,9 +136,17 @@ export class CacheEntry implements Stored {
     this.expiresAt = stored.expiresAt
     this.failed = stored.failed === true
     this.terms = stored.terms
+    this.generatedAt = stored.createdAt - ageOf(stored.head)
     this.usedAt = stored.terms === undefined ? stored.createdAt : stored.terms.usedAt
+    this.toldAt = this.usedAt
     this.goodUntil = goodUntil(this)
   }
+}
+
+const ageOf = (head: ResponseHead | undefined): number => {
+  const age = head?.headers["age"]
+  const seconds = age === undefined ? 0 : Number(age)
+  return seconds > 0 && seconds < Infinity ? seconds * 1000 : 0
 }
 
 // No number that `Random` gives makes an early refresh that is earlier than this many times its scale: -ln(2^-53) is 36.7.
@@ -141,14 +158,15 @@ const goodUntil = ({ expiresAt, terms, usedAt }: CacheEntry): number =>
     : Math.min(terms.eager > 0 ? expiresAt - terms.eager * farthest : expiresAt, usedAt + terms.idle)
 
 /**
- * What is stored of an entry.
+ * What is stored of an entry, with when it was last read as far as this process knows.
  *
  * @category accessors
  * @since 0.1.0
  */
 export const stored = (entry: CacheEntry): Stored => {
   const { body, createdAt, expiresAt, failed, fingerprint, head, key, position, tags, terms } = entry
-  return { key, fingerprint, body, head, tags, position, createdAt, expiresAt, failed, terms }
+  const now = terms === undefined || terms.usedAt === entry.usedAt ? terms : { ...terms, usedAt: entry.usedAt }
+  return { key, fingerprint, body, head, tags, position, createdAt, expiresAt, failed, terms: now }
 }
 
 /**

@@ -75,7 +75,8 @@ export interface StaleIfError {
  *   2015). `true` is their β of 1; a larger number is earlier.
  * - `errorTimeToLive`: how long a typed failure is stored, for a function whose definition has an `error` schema. Default:
  *   failures are not stored, unless `timeToLive` is a function.
- * - `outlivesReads`: whether a result may live longer than the cached values that it was computed from. Default `false`.
+ * - `outlivesReads`: whether a result may live longer than the cached values that it was computed from. Default `false`. What was
+ *   computed from something that must not be stored is not stored in any case.
  *
  * @category models
  * @since 0.1.0

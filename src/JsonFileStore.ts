@@ -183,6 +183,8 @@ const storeOf = (
         () => Effect.sync(() => memory.listeners.delete(listener))
       ),
     set,
+    // The file does not say when an entry was read.
+    touch: () => Effect.void,
     remove,
     flush,
     clear

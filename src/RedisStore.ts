@@ -14,7 +14,7 @@ import type * as CacheError from "./CacheError.ts"
 import { Codec, formatVersion } from "./Codec.ts"
 import { codecError, definitionError, storeError } from "./internal/errors.ts"
 import { defaultNamespace, names as makeNames } from "./internal/redis/names.ts"
-import { headerBytes, makeHeader, setEntry, valueProblem } from "./internal/redis/storedEntry.ts"
+import { headerBytes, makeHeader, setEntry, touchEntry, valueProblem } from "./internal/redis/storedEntry.ts"
 import { millis } from "./internal/settings.ts"
 import { RedisClient } from "./RedisClient.ts"
 import { Store } from "./Store.ts"
@@ -111,6 +111,21 @@ export const make = Effect.fnUntraced(function*(
       : Effect.fail(codecError(problem, "What stands at the key of an entry is none"))
   }
 
+  const write = (script: typeof setEntry, entry: CacheEntry.CacheEntry) =>
+    Effect.suspend(() => {
+      const shared = shifted(entry, client.clockOffset())
+      return Effect.flatMap(codec.encode(shared), (bytes) => {
+        const value = Buffer.concat([makeHeader(shared), bytes])
+        return Effect.mapError(
+          client.run((redis) => {
+            const left = Math.min(Math.ceil(CacheEntry.endsAt(entry) - clock.currentTimeMillisUnsafe()), maxLifetime)
+            return script(redis, [names.entry(entry.key)], [value, Math.max(1, left)])
+          }),
+          (error) => storeError("set", error)
+        )
+      })
+    })
+
   // One page at a time, when it is asked for: what is not read is not scanned.
   const scan = (
     operation: CacheError.StoreError["operation"]
@@ -143,23 +158,8 @@ export const make = Effect.fnUntraced(function*(
         // Long keys share a name when their digests are equal.
         onSuccess: (value) => decode(value, (found) => found === key)
       }),
-    set: (entry) =>
-      Effect.suspend(() => {
-        const shared = shifted(entry, client.clockOffset())
-        return Effect.flatMap(codec.encode(shared), (bytes) => {
-          const value = Buffer.concat([makeHeader(shared), bytes])
-          return Effect.matchEffect(
-            client.run((redis) => {
-              const left = Math.min(Math.ceil(CacheEntry.endsAt(entry) - clock.currentTimeMillisUnsafe()), maxLifetime)
-              return setEntry(redis, [names.entry(entry.key)], [value, Math.max(1, left)])
-            }),
-            {
-              onFailure: (error) => Effect.fail(storeError("set", error)),
-              onSuccess: (stored) => Effect.succeed(stored === 1 ? "stored" : "superseded")
-            }
-          )
-        })
-      }),
+    set: (entry) => Effect.map(write(setEntry, entry), (stored) => stored === 1 ? "stored" : "superseded"),
+    touch: (entry) => Effect.asVoid(write(touchEntry, entry)),
     remove: (key) =>
       Effect.asVoid(Effect.mapError(
         client.run((redis) => redis.unlink(names.entry(key))),
@@ -202,10 +202,11 @@ const checkedLifetime = (input: Duration.Input): Effect.Effect<number, CacheErro
 
 // The same entry by a clock that is so many milliseconds ahead.
 const shifted = (entry: CacheEntry.CacheEntry, ahead: number): CacheEntry.CacheEntry => {
-  const { createdAt, expiresAt, terms } = entry
+  const stored = CacheEntry.stored(entry)
+  const { createdAt, expiresAt, terms } = stored
   const by = Math.round(ahead)
   return new CacheEntry.CacheEntry({
-    ...CacheEntry.stored(entry),
+    ...stored,
     createdAt: createdAt + by,
     expiresAt: expiresAt + by,
     terms: terms === undefined ? undefined : {

@@ -59,6 +59,8 @@ export class Store extends Context.Service<Store, {
    * that was created later, unless that is over.
    */
   readonly set: (entry: CacheEntry.CacheEntry) => Effect.Effect<SetResult, CacheError.CacheError>
+  /** Notes when an entry was last read, where it is still what is stored, and nothing else. */
+  readonly touch: (entry: CacheEntry.CacheEntry) => Effect.Effect<void, CacheError.CacheError>
   /** Removes the entry of a key, if there is one. */
   readonly remove: (key: string) => Effect.Effect<void, CacheError.CacheError>
   /** Called when nothing more will come for a while: a good time for what takes long. */
@@ -139,6 +141,8 @@ export const makeMemory = (
       peek: memory.peek,
       get: (key) => Effect.sync(() => memory.peek(key)),
       set: (entry) => Effect.sync(() => memory.set(entry)),
+      // Who reads an entry has noted it there.
+      touch: () => Effect.void,
       remove: (key) => Effect.sync(() => memory.remove(key)),
       flush: Effect.void,
       entries: Stream.suspend(() => Stream.fromIterable(memory.entries())),
@@ -269,8 +273,10 @@ const tiered = (near: Store["Service"], far: Store["Service"], clock: Clock.Cloc
       if (close !== undefined && !isBetter(distant, close, now)) return close
       // Nothing that was not checked is copied: not every store can keep that.
       if (distant.unchecked === undefined) {
-        // It may be of a later position, and would stay.
-        if (close !== undefined && worth(close, now) < worth(distant, now)) yield* near.remove(key)
+        // It may be of a later position, and would stay. What may still be served then stays: nobody here knows whether the other
+        // is valid.
+        const isOver = close !== undefined && worth(close, now) === 0
+        if (close !== undefined && (isOver || close.position <= distant.position)) yield* near.remove(key)
         yield* near.set(distant)
       }
       return distant
@@ -280,6 +286,7 @@ const tiered = (near: Store["Service"], far: Store["Service"], clock: Clock.Cloc
       const distant = yield* far.set(entry)
       return close === "stored" ? close : distant
     }),
+    touch: (entry) => both(near.touch(entry), far.touch(entry)),
     remove: (key) => both(near.remove(key), far.remove(key)),
     flush: both(near.flush, far.flush),
     entries: far.entries,

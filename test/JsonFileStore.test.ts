@@ -33,7 +33,7 @@ import {
 } from "./jsonFile.ts"
 import { broadcasterSuite } from "./suites/broadcasterSuite.ts"
 import { noise } from "./suites/codecSuite.ts"
-import { makeIdle, makeTerms } from "./suites/entries.ts"
+import { makeTerms } from "./suites/entries.ts"
 import { storeSuite } from "./suites/storeSuite.ts"
 
 // Each test of a suite has a folder of its own.
@@ -350,35 +350,12 @@ describe("the file", () => {
       const file = yield* open({ path })
       const size = Effect.map(fs.stat(`${path}.journal`), ({ size }) => size)
       const first = yield* idleEntry(file, keyOf("f", 1), 0)
-      const read = (usedAt: number, more?: Partial<CacheEntry.Stored>) =>
-        makeIdle(first.key, 10_000, usedAt, { body: first.body, tags: first.tags, position: first.position, ...more })
       yield* file.store.set(first)
       const before = yield* size
-      for (const usedAt of [1000, 2000]) {
-        assert.strictEqual(yield* file.store.set(read(usedAt)), "stored")
-        assert.strictEqual(file.store.peek(first.key)?.usedAt, usedAt)
-      }
+      CacheEntry.use(first, 1000)
+      yield* file.store.touch(first)
+      assert.strictEqual(file.store.peek(first.key)?.usedAt, 1000)
       assert.strictEqual(yield* size, before)
-      for (
-        const more of [
-          { body: "2" },
-          { fingerprint: "f" },
-          { createdAt: 1 },
-          { expiresAt: 5_000 },
-          { failed: true },
-          { tags: [...first.tags] },
-          { head: { status: 200, headers: {} } },
-          { terms: makeTerms(Infinity, { idle: 10_001, usedAt: 2000 }) },
-          { terms: makeTerms(Infinity, { eager: 1, usedAt: 2000 }) },
-          { terms: undefined }
-        ]
-      ) {
-        yield* file.store.clear
-        yield* file.store.set(first)
-        const without = yield* size
-        yield* file.store.set(read(3000, more))
-        assert.isAbove(Number(yield* size), Number(without), JSON.stringify(more))
-      }
     })))
 
   it.effect("is not made by a process that keeps nothing, in a folder that is made for it", () =>

@@ -160,6 +160,17 @@ onEveryStore("What is made of a result", (test) => {
       assert.deepStrictEqual(yield* staleBecause, [])
     }))
 
+  test("that has no lifetime is stored where it may outlive what it reads, and only there", () =>
+    Effect.gen(function*() {
+      const source = makeSource()
+      const inner = yield* Cached.make("inner", { success: Schema.Number, timeToLive: 0 }, () => source.run())
+      const make = (name: string, outlivesReads: boolean) =>
+        Cached.make(name, { success: Schema.Number, policy: { outlivesReads } }, () => inner())
+      const [free, bound] = [yield* make("free", true), yield* make("bound", false)]
+      assert.deepStrictEqual([yield* andSettle(free()), yield* andSettle(free())], [1, 1])
+      assert.deepStrictEqual([yield* andSettle(bound()), yield* andSettle(bound())], [2, 3])
+    }))
+
   test("whose lifetime is not known is not stored either", () =>
     Effect.gen(function*() {
       const source = makeSource()

@@ -7,15 +7,14 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import * as SchemaAST from "effect/SchemaAST"
-import * as SchemaRepresentation from "effect/SchemaRepresentation"
+import type * as SchemaAST from "effect/SchemaAST"
 import type * as Scope from "effect/Scope"
 import * as CacheEntry from "../CacheEntry.ts"
 import * as CacheError from "../CacheError.ts"
 import type * as CachePolicy from "../CachePolicy.ts"
 import { copyOfRecord } from "./copy.ts"
-import { digest } from "./digest.ts"
 import { codecError, definitionError, describe, inputError, resultError } from "./errors.ts"
+import { described, fingerprintOf } from "./fingerprint.ts"
 import { Flight } from "./flight.ts"
 import { freezeDeep } from "./freeze.ts"
 import { type Encoded, isPlain, makeInputKey } from "./inputKey.ts"
@@ -255,12 +254,6 @@ const fingerprint = ({ error, input = {}, success, version }: AnyDefinition): st
   // A field that is decoded as it is stands in the key: what other values it may have changes no result.
   const decoded = Object.fromEntries(Object.entries(input).filter(([, { ast }]) => !isPlain(ast)))
   const results = error === undefined ? [success] : [success, error]
-  const schemas = [Schema.Struct(decoded), ...results.map((schema) => Schema.toCodecJson(schema))].flatMap((
-    { ast }
-  ) => [ast, SchemaAST.toType(ast)])
-  const described = [...schemas.map((ast) => SchemaRepresentation.toRepresentation(ast)), version ?? ""]
-  return digest(JSON.stringify(described, textOfOpaque)).slice(0, 16)
+  const schemas = [Schema.Struct(decoded), ...results.map((schema) => Schema.toCodecJson(schema))]
+  return fingerprintOf([...schemas.flatMap(described), version ?? ""])
 }
-
-const textOfOpaque = (_: string, value: unknown): unknown =>
-  typeof value === "bigint" || value instanceof RegExp ? String(value) : value

@@ -56,7 +56,7 @@ export const makeComputing = ({
     const { policy = plain } = request
     const random = yield* Random.Random
     const started = clock.currentTimeMillisUnsafe()
-    flight.computing = true
+    flight.setFound()
     tell(CacheEvent.Miss({ key: request.key, because: flight.because }))
     const exit = yield* Effect.exit(
       traced("effect-cached.compute", request.key, Effect.scoped(limited(request, policy, flight)))
@@ -65,7 +65,8 @@ export const makeComputing = ({
     if (Exit.isFailure(exit)) {
       return finish(flight, settled(flight, exit, { fallback: fallbackFor(flight, request, exit) }))
     }
-    const { body, error, failure, head, key = request.key, rejected, unwell, value } = exit.value
+    const { age = 0, body, error, failure, key = request.key, rejected, unwell, value } = exit.value
+    const head = aged(exit.value.head, age)
     const computed = failure ?? Exit.succeed(value)
     const { position, tags } = flight
     const ended = clock.currentTimeMillisUnsafe()
@@ -106,7 +107,7 @@ export const makeComputing = ({
     if (!log.isCurrent()) return reject("silent-log", undefined)
     if (!graph.isValid(entry)) return reject("invalidated", undefined)
     if (span === undefined) return reject("no-lifetime", undefined)
-    if (request.noStore === true || flight.optedOut) return reject("opt-out", undefined)
+    if (flight.unwanted || flight.optedOut) return reject("opt-out", undefined)
     const set = shelf.put(entry, request.durable === true)
     // A store outside this process is told first and not waited for. The flight stays until it has answered, for those who come.
     const telling = store.remote ? yield* Effect.forkChild(set, { startImmediately: true }) : undefined
@@ -119,8 +120,8 @@ export const makeComputing = ({
     finish(flight, settled(flight, computed, { entry, stored: true }))
   })
 
-  // What may be served in place of a failure, which is reported and not tried again for a while. That everyone has left is none,
-  // and who wants a result anew is told what has come of that.
+  // What may be served in place of a failure, which is reported and not tried again for a while. Who wants a
+  // result anew is told what has come of that.
   const fallbackFor = (
     flight: Flight,
     { fingerprint, fresh, key, policy = plain }: Lookup,
@@ -128,7 +129,7 @@ export const makeComputing = ({
   ): CacheEntry.CacheEntry | undefined => {
     const { stale } = flight
     const cause = Exit.isFailure(exit) ? exit.cause : Cause.empty
-    if (stale === undefined || fresh === true || flight.abandoned) return undefined
+    if (stale === undefined || fresh === true) return undefined
     const isThere = isValid(stale, fingerprint) &&
       isServable(stageOf(stale, clock.currentTimeMillisUnsafe(), neverEarly))
     if (!isThere) return undefined
@@ -138,6 +139,13 @@ export const makeComputing = ({
   }
 
   return compute
+}
+
+// Of two results of one position the one that was computed later stays, however old each was: so that is not counted as time.
+const aged = (head: CacheEntry.ResponseHead | undefined, age: number): CacheEntry.ResponseHead | undefined => {
+  if (head === undefined || (age === 0 && head.headers["age"] === undefined)) return head
+  const { age: _, ...headers } = head.headers
+  return { ...head, headers: age === 0 ? headers : { ...headers, age: String(age / 1000) } }
 }
 
 // From its start, and with nothing of what comes before and after it: waiting for a lease, and storing.

@@ -60,6 +60,13 @@ export interface Landing {
   untouchedAt: number
 }
 
+/** A computation because of which another one was started. It outlives its flight, so it has no more of that than its key. */
+export interface Origin {
+  readonly owner: object
+  readonly key: string
+  readonly because: Origin | undefined
+}
+
 /** What a computation says about its own lifetime, in milliseconds. */
 export interface OwnLifetime {
   readonly timeToLive?: number | undefined
@@ -100,10 +107,13 @@ export class Flight {
   stale: CacheEntry.CacheEntry | undefined = undefined
   /** Whether it goes on when nobody waits for it, as long as something stale is served for it. */
   held = false
-  /** Whether the computation has begun. */
-  computing = false
-  /** In whose computation it was started without being waited for. */
-  behind: Flight | undefined = undefined
+  /** Whether nobody who waits wants its result to be stored. */
+  unwanted = false
+  /** The computations because of which it was started: those that it is in, or behind something stale in them. */
+  readonly origin: Origin
+  /** Whether it is known what the store has. */
+  found = false
+  private whenFound: Deferred.Deferred<void> | undefined = undefined
   /** What the computation has said about its own lifetime, in milliseconds. */
   own: OwnLifetime | undefined = undefined
   /** Why what it has said cannot be used. */
@@ -140,7 +150,8 @@ export class Flight {
     parent: Flight | undefined,
     started?: Moment,
     doubts = false,
-    computed?: Map<string, Flight>
+    computed?: Map<string, Flight>,
+    because?: Origin
   ) {
     this.owner = owner
     this.key = key
@@ -150,6 +161,7 @@ export class Flight {
     this.doubts = doubts
     this.computed = computed
     this.parent = parent
+    this.origin = { owner, key, because: parent?.origin ?? because }
     this.depth = parent === undefined ? 0 : parent.depth + 1
   }
 
@@ -241,14 +253,23 @@ export class Flight {
     return oldest
   }
 
-  /** Whether it computes a key, or was started because of a computation that does: in it, or behind something stale in it. */
+  /** Whether it computes a key, or was started because of a computation that does. */
   comesFrom(owner: object, key: string): boolean {
-    const causes = new Set<Flight>([this])
-    for (const { behind, parent } of causes) {
-      if (parent !== undefined) causes.add(parent)
-      if (behind !== undefined) causes.add(behind)
+    for (let origin: Origin | undefined = this.origin; origin !== undefined; origin = origin.because) {
+      if (origin.key === key && origin.owner === owner) return true
     }
-    return Array.from(causes).some((cause) => cause.key === key && cause.owner === owner)
+    return false
+  }
+
+  /** From now on it is known what the store has. */
+  setFound(): void {
+    this.found = true
+    if (this.whenFound !== undefined) Deferred.doneUnsafe(this.whenFound, Effect.void)
+  }
+
+  awaitFound(): Effect.Effect<void> {
+    this.whenFound ??= Deferred.makeUnsafe()
+    return this.found ? Effect.void : Deferred.await(this.whenFound)
   }
 
   private needs(other: Flight): boolean {

@@ -19,7 +19,7 @@ import { neverEarly } from "./aging.ts"
 import type { BackOff } from "./backOff.ts"
 import { type Give, makeComputing, maxStacked } from "./computing.ts"
 import { awaitTurn, type Lease } from "./elsewhere.ts"
-import { airborne, CurrentFlight, doubters, Flight, type Landing } from "./flight.ts"
+import { airborne, CurrentFlight, doubters, Flight, type Landing, type Origin } from "./flight.ts"
 import type { Judge } from "./judge.ts"
 import { landed, settled } from "./landing.ts"
 import type { Lookup } from "./lookup.ts"
@@ -45,10 +45,10 @@ interface Luggage {
   readonly behind?: Behind | undefined
 }
 
-/** A flight that nobody waits for: why, and in whose computation it was started, if in one. */
-export interface Behind {
+/** A flight that nobody waits for: why, and in which computation it was started, if in one. */
+interface Behind {
   readonly because: CacheEvent.Because
-  readonly flight: Flight | undefined
+  readonly origin: Origin | undefined
 }
 
 /** The parts of a cache that flights need. */
@@ -130,8 +130,10 @@ export const makeFlying = ({
       parent,
       startedNow(),
       inDoubt,
-      computed
+      computed,
+      behind?.origin
     )
+    flight.unwanted = request.noStore === true
     if (stale !== undefined) {
       flight.stale = stale
       flight.because = judge.whyNot(stale, request)
@@ -140,7 +142,6 @@ export const makeFlying = ({
       flight.held = true
       flight.waiters = 0
       flight.because = behind.because
-      flight.behind = behind.flight
     }
     computed?.set(request.key, flight)
     // Who comes after an invalidation does not stand behind the computation that was ended by it.
@@ -194,6 +195,7 @@ export const makeFlying = ({
     const random = yield* Random.Random
     const found = yield* shelf.find(request, got, () => random.nextDoubleUnsafe())
     if (yield* offer(flight, request, found)) return
+    flight.setFound()
     let give: Give | undefined
     if (leased !== undefined && found.answered && log.isCurrent()) {
       const better = Effect.map(
@@ -244,7 +246,8 @@ export const makeFlying = ({
       tellHit(entry.key)
       flight.release(landed(entry, flight.since))
     }
-    if (stage === "stale") flight.release(landed(entry, flight.since, "revalidating"))
+    // What is computed behind waits for what is new.
+    if (stage === "stale" && flight.parent?.held !== true) flight.release(landed(entry, flight.since, "revalidating"))
     // Who was let go does not stand behind the first steps of the computation.
     return Effect.as(Effect.yieldNow, false)
   }
@@ -259,7 +262,8 @@ export const makeFlying = ({
   // What is only in memory is stored once more for who waits until it is.
   const serve = Effect.fnUntraced(function*(flight: Flight, request: Lookup, entry: CacheEntry.CacheEntry) {
     used(entry)
-    tellHit(entry.key)
+    backOff.succeeded(request.key)
+    if (flight.waiters > 0) tellHit(entry.key)
     const landing = landed(entry, flight.since)
     if (request.durable !== true || !entry.unsaved) return finish(flight, landing)
     const result = yield* shelf.put(entry, true)

@@ -28,7 +28,7 @@ export interface Computed {
   readonly staleWhileRevalidate?: number | undefined
   readonly staleIfError?: number | undefined
   readonly keep?: number | undefined
-  /** How old the result is already, in milliseconds. Its time to live began that long ago. */
+  /** How old the response is already, in milliseconds: it goes into its head. Its time to live began that long ago. */
   readonly age?: number | undefined
   /** The failure of which `body` is the error. It is handed out as a failure, and stored as one. */
   readonly failure?: Exit.Exit<never, unknown> | undefined

@@ -158,8 +158,9 @@ export const makeLookups = (
       tellHit(key)
       return answer("hit", landed(entry, graph.revision()), asking.current)
     }
-    if (durable === true) return undefined
     const isPutOff = backOff.isWaiting(key)
+    // What is computed behind waits for what is new: nobody waits for it, and it would be over itself.
+    if (durable === true || (asking.current?.flight.held === true && !isPutOff)) return undefined
     if (stage !== "stale" && !(stage === "fallback" && isPutOff)) return undefined
     if (!isPutOff && noStore !== true) computeBehind(asking, entry, "expired")
     return standIn(entry, isPutOff ? "back-off" : "revalidating", asking)
@@ -181,7 +182,7 @@ export const makeLookups = (
     const flight = flights.get(request.key)
     const isRunning = flight !== undefined && mayJoin(flight)
     if (isRunning || current?.flight.comesFrom(flights, request.key) === true) return
-    start({ request, current: undefined }, { stale, behind: { because, flight: current?.flight } })
+    start({ request, current: undefined }, { stale, behind: { because, origin: current?.flight.origin } })
   }
 
   // Nothing is started, and nobody is waited for but the store.
@@ -219,6 +220,7 @@ export const makeLookups = (
     }
     flight.waiters++
     flight.joined = true
+    if (request.noStore !== true) flight.unwanted = false
     current?.flight.computed?.set(request.key, flight)
     tell(CacheEvent.Joined({ key: request.key }))
     return Effect.flatMap(

@@ -26,9 +26,9 @@ export const makeReading =
     if (terms === undefined || terms.idle === Infinity) return
     const at = now()
     CacheEntry.use(entry, at)
-    if (!store.remote || at - terms.usedAt <= (isGiven ? 0 : terms.idle / toldEach)) return
-    const read = new CacheEntry.CacheEntry({ ...CacheEntry.stored(entry), terms: { ...terms, usedAt: at } })
-    Fiber.runIn(Effect.runForkWith(context)(shelf.put(read, false)), scope)
+    if (!store.remote || at - entry.toldAt <= (isGiven ? 0 : terms.idle / toldEach)) return
+    entry.toldAt = at
+    Fiber.runIn(Effect.runForkWith(context)(shelf.touch(entry)), scope)
   }
 
 // Of the time to idle.

@@ -16,6 +16,7 @@ interface Store {
   readonly set: (
     entry: CacheEntry.CacheEntry
   ) => Effect.Effect<"stored" | "superseded" | "too-large", CacheError.CacheError>
+  readonly touch: (entry: CacheEntry.CacheEntry) => Effect.Effect<void, CacheError.CacheError>
   readonly remove: (key: string) => Effect.Effect<void, CacheError.CacheError>
 }
 
@@ -148,6 +149,8 @@ export const makeShelf = (
     find,
     /** Stores an entry. Who asks for it to be durable waits longer for that than others do. */
     put,
+    /** Tells the store when an entry was last read. */
+    touch: (entry: CacheEntry.CacheEntry) => guarded(entry.key, "set", () => store.touch(entry)),
     /** Reports that an entry could not be used, and removes it. */
     discard
   }

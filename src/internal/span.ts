@@ -36,11 +36,10 @@ export const spanOf = ({ computed, draw, ended, own, policy, readsEnd, started }
     : Math.min(computed.timeToLive, own?.timeToLive ?? Infinity)
   const staleWhileRevalidate = own?.staleWhileRevalidate ?? computed.staleWhileRevalidate
   const staleIfError = own?.staleIfError ?? computed.staleIfError
-  if (readsEnd === -Infinity && !policy.outlivesReads) return undefined
-  const createdAt = ended - age
+  if (readsEnd === -Infinity) return undefined
   const timeToLive = policy.jitter === 0 || said === Infinity ? said : said * (1 - policy.jitter * draw())
-  const expiresAt = Math.min(createdAt + timeToLive, policy.outlivesReads ? Infinity : readsEnd)
-  if (failure !== undefined) return expiresAt > ended ? { createdAt, expiresAt, terms: undefined } : undefined
+  const expiresAt = Math.min(ended - age + timeToLive, policy.outlivesReads ? Infinity : readsEnd)
+  if (failure !== undefined) return expiresAt > ended ? { createdAt: ended, expiresAt, terms: undefined } : undefined
   const terms = {
     staleUntil: expiresAt + (staleWhileRevalidate ?? policy.staleWhileRevalidate),
     errorUntil: expiresAt + (staleIfError ?? policy.staleIfError),
@@ -52,5 +51,5 @@ export const spanOf = ({ computed, draw, ended, own, policy, readsEnd, started }
   const lastsUntil = Math.max(expiresAt, terms.staleUntil, terms.errorUntil, terms.keptUntil)
   if (lastsUntil <= ended || terms.idle === 0) return undefined
   const isPlain = lastsUntil === expiresAt && terms.idle === Infinity && terms.eager === 0
-  return { createdAt, expiresAt, terms: isPlain ? undefined : terms }
+  return { createdAt: ended, expiresAt, terms: isPlain ? undefined : terms }
 }

@@ -74,22 +74,24 @@ export const makeWaiting = ({ judge: { isValid }, now, retire }: Parts) => {
     )
     const { softTimeout } = request.policy ?? plain
     if (softTimeout === Infinity || request.fresh === true || request.durable === true) return landing
-    const limited: Effect.Effect<Landing> = Effect.flatMap(
+    const late = (): Effect.Effect<Landing> => {
+      if (flight.landing !== undefined) return landing
+      if (isServed(flight, asking)) {
+        flight.held = true
+        return Effect.succeed(landed(flight.stale!, flight.since, "slow"))
+      }
+      // What the store has is not known before it has answered.
+      return flight.found
+        ? landing
+        : Effect.flatMap(
+          Effect.raceFirst(landing, flight.awaitFound()),
+          (landing) => landing === undefined ? late() : Effect.succeed(landing)
+        )
+    }
+    return Effect.flatMap(
       Effect.timeoutOption(landing, softTimeout),
-      Option.match({
-        onSome: Effect.succeed,
-        onNone: () => {
-          if (flight.landing !== undefined) return landing
-          if (isServed(flight, asking)) {
-            flight.held = true
-            return Effect.succeed(landed(flight.stale!, flight.since, "slow"))
-          }
-          // What the store has is not known before it has answered.
-          return flight.computing ? landing : limited
-        }
-      })
+      Option.match({ onSome: Effect.succeed, onNone: late })
     )
-    return limited
   }
 
   // Whether something stale is served for a flight now.

@@ -98,6 +98,7 @@ export const layer = <E, R>(inner: Layer.Layer<Store.Store, E, R>): Layer.Layer<
       peek: () => undefined,
       get: (key) => fault("get", key, store.remote ? store.get(key) : Effect.sync(() => store.peek(key))),
       set: (entry: CacheEntry.CacheEntry) => fault("set", entry.key, store.set(entry)),
+      touch: (entry) => fault("set", entry.key, store.touch(entry)),
       remove: (key) => fault("remove", key, store.remove(key))
     })
 

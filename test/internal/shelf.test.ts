@@ -35,6 +35,7 @@ const world = Effect.gen(function*() {
     {
       get: noted("get", () => store.get()),
       set: noted("set", () => store.set()),
+      touch: () => Effect.void,
       remove: noted("remove", () => store.remove())
     },
     yield* makeGuard(true, 1000, tell),

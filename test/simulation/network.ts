@@ -242,6 +242,7 @@ export const makeStore = (
       const micros = (entry.expiresAt - now()) * 1000
       return request("set", () => server.set(entry, world.now() + micros))
     },
+    touch: () => Effect.void,
     remove: (key) => request("remove", () => server.remove(key)),
     clear: request("clear", server.clear),
     flush: Effect.void,

@@ -73,7 +73,8 @@ const watched = (store: Store.Store["Service"], steps: Steps["Service"]): Store.
   return Store.Store.of({
     ...store,
     get: (key) => ask("get", store.get(key)),
-    set: (entry) => ask("set", store.set(entry))
+    set: (entry) => ask("set", store.set(entry)),
+    touch: (entry) => ask("touch", store.touch(entry))
   })
 }
 
@@ -165,6 +166,11 @@ export const sharing = Effect.fnUntraced(function*(shared: Layer.Layer<Base, unk
       Effect.suspend(() => {
         writes++
         return store.set(entry)
+      }),
+    touch: (entry) =>
+      Effect.suspend(() => {
+        writes++
+        return store.touch(entry)
       })
   }))
   const log = Layer.succeed(Broadcaster.Broadcaster)(Context.get(context, Broadcaster.Broadcaster))

@@ -22,7 +22,6 @@ import { journalOf, load, readDisk, reportProblems, setAside, tagOfKey } from ".
 import type { Lock } from "./lock.ts"
 import { keepAll, type Opened } from "./opened.ts"
 import { sealOf } from "./seal.ts"
-import { writtenTerms } from "./terms.ts"
 
 type Result = ReturnType<MemoryStore["set"]>
 
@@ -84,9 +83,8 @@ export const makeWriter = Effect.fnUntraced(function*(opened: Opened, lock: Lock
     Effect.suspend(() => {
       // The journal says that it was invalidated, and must not say after that that it was stored.
       if (!log.isValid(entry)) return Effect.succeed("superseded")
-      const present = memory.peek(entry.key)
       const result = memory.set(entry)
-      if (result !== "stored" || (present !== undefined && isWritten(present, entry))) return Effect.succeed(result)
+      if (result !== "stored") return Effect.succeed(result)
       entry.unsaved = true
       const onWritten = () => {
         entry.unsaved = false
@@ -256,14 +254,6 @@ export const makeWriter = Effect.fnUntraced(function*(opened: Opened, lock: Lock
 
   return { set, remove, clear, append, fold, flush, pull: alone.withPermit(Effect.uninterruptible(pull)) }
 })
-
-// Whether an entry is there already but for when it was last read, which is not written. Nothing that is large is compared.
-const isWritten = (present: CacheEntry.CacheEntry, entry: CacheEntry.CacheEntry): boolean =>
-  !present.unsaved && present.unchecked === undefined &&
-  asWritten.every((name) => present[name] === entry[name]) &&
-  JSON.stringify(writtenTerms(present)) === JSON.stringify(writtenTerms(entry))
-
-const asWritten = ["position", "createdAt", "fingerprint", "body", "head", "tags", "expiresAt", "failed"] as const
 
 // In bytes: what can be read at once, by far.
 const largestJournal = 256 * 1024 * 1024
