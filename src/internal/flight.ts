@@ -261,6 +261,11 @@ export class Flight {
     return false
   }
 
+  /** Whether nobody waits for it, or for one that it runs in. */
+  get isAlone(): boolean {
+    return this.held || this.parent?.isAlone === true
+  }
+
   /** From now on it is known what the store has. */
   setFound(): void {
     this.found = true

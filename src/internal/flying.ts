@@ -247,7 +247,9 @@ export const makeFlying = ({
       flight.release(landed(entry, flight.since))
     }
     // What is computed behind waits for what is new.
-    if (stage === "stale" && flight.parent?.held !== true) flight.release(landed(entry, flight.since, "revalidating"))
+    if (stage === "stale" && flight.parent?.isAlone !== true) {
+      flight.release(landed(entry, flight.since, "revalidating"))
+    }
     // Who was let go does not stand behind the first steps of the computation.
     return Effect.as(Effect.yieldNow, false)
   }

@@ -159,11 +159,17 @@ export const makeLookups = (
       return answer("hit", landed(entry, graph.revision()), asking.current)
     }
     const isPutOff = backOff.isWaiting(key)
-    // What is computed behind waits for what is new: nobody waits for it, and it would be over itself.
-    if (durable === true || (asking.current?.flight.held === true && !isPutOff)) return undefined
+    if (durable === true || (!isPutOff && waitsForNew(asking))) return undefined
     if (stage !== "stale" && !(stage === "fallback" && isPutOff)) return undefined
     if (!isPutOff && noStore !== true) computeBehind(asking, entry, "expired")
     return standIn(entry, isPutOff ? "back-off" : "revalidating", asking)
+  }
+
+  // What is computed behind waits for what is new, unless that waits for it: nobody waits for it, and it would be over itself.
+  const waitsForNew = ({ current, request: { key } }: Asking): boolean => {
+    const flight = current?.flight
+    return flight?.isAlone === true && !flight.comesFrom(flights, key) &&
+      !flight.wouldWaitForItself(flights, key, flights.get(key))
   }
 
   const standIn = (entry: CacheEntry.CacheEntry, stale: CacheEvent.StaleBecause, { current }: Asking): Answer => {

@@ -5,6 +5,9 @@ import * as CacheEntry from "../CacheEntry.ts"
 
 const noteFingerprint = "note-1"
 
+// In milliseconds: a day. Whoever still has use for a note writes it again.
+const lifetime = 24 * 60 * 60 * 1000
+
 /** A note as an entry. */
 export const noteOf = (key: string, text: string, tags: ReadonlyArray<string>, position: number, now: number) =>
   new CacheEntry.CacheEntry({
@@ -15,7 +18,7 @@ export const noteOf = (key: string, text: string, tags: ReadonlyArray<string>, p
     tags,
     position,
     createdAt: now,
-    expiresAt: Infinity
+    expiresAt: now + lifetime
   })
 
 /** The text of a note, `undefined` where something else stands in its place. */
