@@ -1,5 +1,5 @@
 import { Context, type Duration, Effect, type Exit, Layer, Option, Schema, type Scope } from "effect"
-import { Cached, cached, type CacheError, CacheLive, ResultCache, tag } from "effect-cached"
+import { Cached, cached, type CacheError, CacheLive, CachePolicy, ResultCache, tag } from "effect-cached"
 import { CacheTest } from "effect-cached/testing"
 import { HttpRouter, type HttpServer, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { describe, expect, test } from "tstyche"
@@ -505,5 +505,72 @@ describe("Cached.isCached", () => {
       expect(value).type.toBe<Cached.Cached<any, any, unknown, unknown>>()
       expect(cached).type.toBeCallableWith(value)
     }
+  })
+})
+
+describe("Policies", () => {
+  const find = ({ id }: { readonly id: number }): Effect.Effect<User, NotFound> => Effect.fail(new NotFound({ id }))
+
+  test("are typed by the result, the error and the input of the definition", () => {
+    void Cached.make("f", {
+      input: id,
+      success: User,
+      error: NotFound,
+      policy: {
+        timeToLive: (exit, input) => {
+          expect(exit).type.toBeAssignableTo<Exit.Exit<User, NotFound>>()
+          expect(input).type.toBe<{ readonly id: number }>()
+          return "1 minute"
+        },
+        errorTimeToLive: (error, input) => {
+          expect(error).type.toBe<NotFound>()
+          expect(input).type.toBe<{ readonly id: number }>()
+          return 1000
+        }
+      }
+    }, ({ id }) => find({ id }))
+  })
+
+  test("that take nothing from a definition fit every one, and compose", () => {
+    const base = CachePolicy.make({ timeToLive: "1 minute", staleIfError: { upTo: "1 hour", backOff: "1 second" } })
+    void Cached.make("f", { success: User, policy: base }, () => Effect.succeed(ada))
+    void Cached.make(
+      "g",
+      { success: Schema.Number, policy: CachePolicy.override(base, { jitter: 0.1 }) },
+      () => Effect.succeed(1)
+    )
+    expect(ResultCache.layerMemory).type.toBeCallableWith({ policy: base })
+  })
+
+  test("of one function do not fit one with another result", () => {
+    const ofUser = CachePolicy.make<User, never, {}>({
+      timeToLive: (exit) => exit._tag === "Success" ? exit.value.id : 0
+    })
+    expect(Cached.make).type.not.toBeCallableWith(
+      "f",
+      { success: Schema.Number, policy: ofUser },
+      () => Effect.succeed(1)
+    )
+  })
+
+  test("of a schema that is not that of the error do not compile", () => {
+    expect(Cached.make).type.not.toBeCallableWith(
+      "f",
+      { input: id, success: User, error: Schema.String },
+      ({ id }: { readonly id: number }) => find({ id })
+    )
+  })
+})
+
+describe("Cached.with", () => {
+  test("gives the same function, which can still be handed on as it is", () => {
+    void Effect.gen(function*() {
+      const fn = yield* Cached.make("f", { input: id, success: User }, () => Effect.succeed(ada))
+      const fresh = fn.with({ fresh: true, noStore: true })
+      expect(fresh({ id: 7 })).type.toBe<Effect.Effect<User, CacheError.CacheError>>()
+      expect(fresh).type.not.toBeCallableWith({ id: "7" })
+      expect(fn.with).type.not.toBeCallableWith({ stale: true })
+      expect(Effect.forEach([{ id: 7 }], fn)).type.toBe<Effect.Effect<Array<User>, CacheError.CacheError>>()
+    })
   })
 })
