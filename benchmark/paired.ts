@@ -59,3 +59,7 @@ export const distribution = (figures: ReadonlyArray<number>): Distribution => {
 /** The ratio of two subjects, from the ratio in each round. */
 export const ratio = (samples: Samples, subject: string, control: string): Distribution =>
   distribution(samples[subject]!.map((figure, round) => figure / samples[control]![round]!))
+
+/** What a subject takes beyond the control, from the difference in each round. */
+export const beyond = (samples: Samples, subject: string, control: string): Distribution =>
+  distribution(samples[subject]!.map((figure, round) => figure - samples[control]![round]!))

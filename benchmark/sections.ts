@@ -12,6 +12,9 @@ interface Section {
 export const sections: Readonly<Record<string, Section>> = {
   http: { title: "A hit over HTTP", load: () => import("./sections/http.ts") },
   inProcess: { title: "A hit through the router, in process", load: () => import("./sections/inProcess.ts") },
+  httpHit: { title: "The headers of a hit", load: () => import("./sections/httpHit.ts") },
+  httpMiss: { title: "A miss over HTTP", load: () => import("./sections/httpMiss.ts") },
+  httpApi: { title: "A hit of an HttpApi, and of a shared cache", load: () => import("./sections/httpApi.ts") },
   fiberHit: { title: "A hit in a running fiber", load: () => import("./sections/fiberHit.ts") },
   tags: { title: "A hit, by tags", load: () => import("./sections/tags.ts") },
   invalidate: { title: "Invalidation, by entries", load: () => import("./sections/invalidate.ts") },

@@ -88,7 +88,7 @@ export const layerMemory = (
       touch: (entry) =>
         Effect.suspend(() => {
           const packed = memory.peek(entry.key)
-          if (packed === undefined || !isOf(packed, entry)) return Effect.void
+          if (packed === undefined || !isOf(packed, entry) || packed.usedAt >= entry.usedAt) return Effect.void
           return Effect.flatMap(
             pack(new CacheEntry.CacheEntry(CacheEntry.stored(entry))),
             (touched) => memory.peek(entry.key) === packed ? Effect.asVoid(memory.set(touched)) : Effect.void

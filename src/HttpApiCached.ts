@@ -95,23 +95,27 @@ interface AnyRequest {
   readonly endpoint: HttpApiEndpoint.Constraint
 }
 
-// The services that middleware of the endpoint makes for one request.
-type Provided<Request> = Request extends { readonly endpoint: infer Endpoint }
-  ? HttpApiEndpoint.MiddlewareProvides<Endpoint>
-  : never
-
 /**
  * Nothing to say about a handler whose services are the same for all requests, or that says what its result depends on, and
- * a type that no handler has otherwise.
+ * a type that no handler has otherwise. Which services middleware makes for one request is said by the endpoint, so a handler
+ * that has services is made where it is handled.
  *
  * @category models
  * @since 0.1.0
  */
 export type UserSound<R, Request, VB> = unknown extends R ? unknown
-  : [VB] extends [undefined] ? [Extract<R, Provided<Request>>] extends [never] ? unknown
-    : {
-      readonly "services of middleware belong to one request: say in `varyBy` what the result depends on": never
-    }
+  : [VB] extends [undefined]
+    ? Request extends { readonly endpoint: infer Endpoint }
+      ? HttpApiEndpoint.Constraint extends Endpoint ? [R] extends [never] ? unknown
+        : {
+          readonly "make it where it is handled, so that its endpoint is known, or say in `varyBy` what the result depends on":
+            never
+        }
+      : [Extract<R, HttpApiEndpoint.MiddlewareProvides<Endpoint>>] extends [never] ? unknown
+      : {
+        readonly "services of middleware belong to one request: say in `varyBy` what the result depends on": never
+      }
+    : unknown
   : unknown
 
 /**
@@ -143,6 +147,11 @@ export const TypeId = "~effect-cached/HttpApiCached"
  *
  * The handler runs with the services of the request. Where it uses one that middleware of the endpoint provides, types demand
  * `varyBy`. The value of that effect is its second argument.
+ *
+ * **Gotchas**
+ *
+ * A `varyBy` that is written as a lambda in the options is not inferred, because TypeScript looks at the handler first. Give the
+ * effect a name.
  *
  * **Example** (An endpoint that ends with its tag)
  *
@@ -396,6 +405,9 @@ export class Middleware extends HttpApiMiddleware.Service<Middleware>()("effect-
  *
  * **Gotchas**
  *
+ * Middleware that is added later, to the endpoint or to its group, is not seen by types. Where it tells users apart by something
+ * else than credentials, say `varyBy`, or they share.
+ *
  * Parse options that are annotations of the whole API are not seen here: annotate the group or the endpoint with them.
  *
  * **Example** (Cached where it is declared)
@@ -496,7 +508,39 @@ export type Annotated<Endpoint, R> = Endpoint extends HttpApiEndpoint.HttpApiEnd
  * uploads) and for durations that cannot be used. An endpoint whose name is taken works, past the cache, with a warning for
  * each request.
  *
- * @see {@link annotate} for an example.
+ * **Example** (For a group whose endpoints are annotated)
+ *
+ * ```ts import.meta.vitest
+ * import { Effect, Layer, Schema } from "effect"
+ * import { HttpRouter, HttpServer } from "effect/http"
+ * import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
+ * import { CacheLive } from "effect-cached"
+ * import * as HttpApiCached from "effect-cached/HttpApiCached"
+ *
+ * const Api = HttpApi.make("api").add(
+ *   HttpApiGroup.make("numbers")
+ *     .add(HttpApiEndpoint.get("one", "/one", { success: Schema.Finite }))
+ *     .annotateEndpoints(HttpApiCached.Definition, { policy: { timeToLive: "1 minute" } })
+ *     .middleware(HttpApiCached.Middleware)
+ * )
+ *
+ * const Numbers = HttpApiBuilder.group(Api, "numbers", (handlers) => handlers.handle("one", () => Effect.succeed(1)))
+ *
+ * const Server = HttpApiBuilder.layer(Api).pipe(
+ *   Layer.provide([Numbers, HttpServer.layerServices]),
+ *   Layer.provide(HttpApiCached.layer),
+ *   Layer.provide(CacheLive)
+ * )
+ * const { dispose, handler } = HttpRouter.toWebHandler(Server, { disableLogger: true })
+ * await handler(new Request("http://localhost/one"))
+ * const response = await handler(new Request("http://localhost/one"))
+ *
+ * response.headers.get("cache-status") // => "effect-cached; hit; ttl=60"
+ *
+ * await dispose()
+ * ```
+ *
+ * @see {@link annotate}, which adds both to an endpoint.
  *
  * @category layers
  * @since 0.1.0

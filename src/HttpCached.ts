@@ -19,6 +19,7 @@ import type * as CachePolicy from "./CachePolicy.ts"
 import type { HttpPolicy } from "./HttpPolicy.ts"
 import { makeCachedFunction } from "./internal/cachedFunction.ts"
 import type { BypassDetail } from "./internal/http/cacheStatus.ts"
+import { hasCredentials } from "./internal/http/httpPolicy.ts"
 import { serve, serveUncached } from "./internal/http/serve.ts"
 import { sharedHandler } from "./internal/http/sharedHandler.ts"
 import { makeWhole } from "./internal/http/whole.ts"
@@ -66,6 +67,7 @@ export interface ValueDefinition<
  * - `consistency`: as for {@link Cached.Definition}.
  * - `name`: default method and path.
  * - `http`: what the route tells its clients, and what it takes from them.
+ * - `version`: what was stored under another one is computed anew. Change it with what the handler renders.
  * - `maxVariants`: the most responses for different headers, cookies and query parameters that this process keeps of one path,
  *   default 100. Past that, the one that was not used for the longest time is removed, and a `VariantsExceeded` event told.
  * - `maxBodyBytes`: the largest body that is stored, default 1 MiB.
@@ -96,6 +98,7 @@ export interface ResponseDefinition<VB extends VaryBy = undefined> {
   readonly consistency?: CachePolicy.Consistency | undefined
   readonly varyBy?: VB | undefined
   readonly http?: HttpPolicy | undefined
+  readonly version?: string | undefined
   readonly maxVariants?: number | undefined
   readonly maxBodyBytes?: number | undefined
 }
@@ -259,9 +262,10 @@ const cachedValue = (handler: Handler, definition: AnyDefinition): Mounted =>
         })
       },
       headers,
-      http
+      http,
+      varyBy === undefined
     )
-    return yield* claimed(cache, fn.name, guarded(varyBy, served, serveUncached(fn, varyBy, headers)))
+    return yield* claimed(cache, fn.name, guarded(varyBy, served, serveUncached(fn, varyBy, headers, http)))
   }))
 
 const cachedResponse = (
@@ -271,12 +275,7 @@ const cachedResponse = (
   mounted(Effect.fnUntraced(function*(cache, route) {
     const { varyBy } = definition
     const name = nameOf(definition.name, route)
-    const whole = yield* makeWhole(
-      name,
-      { ...definition, varyBy: varyBy === "nothing" ? undefined : varyBy },
-      handler,
-      cache
-    )
+    const whole = yield* makeWhole(name, definition, handler, cache)
     return yield* claimed(cache, name, guarded(varyBy, whole.served, whole.uncached))
   }))
 
@@ -297,12 +296,11 @@ interface Guarded {
 const guarded = (varyBy: unknown, served: Mounted, uncached: Guarded["uncached"]): Guarded => ({
   uncached,
   served: varyBy !== undefined ? served : Effect.withFiber((fiber) => {
-    const { headers } = Context.getUnsafe(
+    const request = Context.getUnsafe(
       fiber.context as Context.Context<HttpServerRequest.HttpServerRequest>,
       HttpServerRequest.HttpServerRequest
     )
-    const hasCredentials = headers["authorization"] !== undefined || headers["cookie"] !== undefined
-    return hasCredentials ? uncached("credentials") : served
+    return hasCredentials(request) ? uncached("credentials") : served
   })
 })
 

@@ -26,7 +26,7 @@ export type TagHeader = "Cache-Tag" | "Surrogate-Key" | "xkey" | "Cache-Groups"
  *   `false` for none.
  * - `tagHeader`: default, tags are not sent.
  * - `cacheStatusKey`: whether `Cache-Status` has the key (RFC 9211, section 2.7). Default `false`: keys may hold what only the
- *   server should know.
+ *   server should know. One of more than 2 048 characters is left out.
  * - `requestCacheControl`: `"ignore"`, the default: who asks does not decide what the server computes. `"obey"`: `no-cache`,
  *   `no-store`, `max-age`, `min-fresh`, `max-stale` and `only-if-cached` of a request count (RFC 9111, section 5.2.1).
  *

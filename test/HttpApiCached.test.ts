@@ -4,7 +4,7 @@ import { Cause, Context, Effect, Exit, Latch, Layer, Redacted, Schema, SchemaTra
 import { addDeps, Broadcaster, CacheError, DependencyGraph, ResultCache, Store } from "effect-cached"
 import * as HttpApiCached from "effect-cached/HttpApiCached"
 import { FaultyBroadcaster } from "effect-cached/testing"
-import { FetchHttpClient, HttpRouter, HttpServer, HttpServerRequest, HttpServerResponse } from "effect/http"
+import { FetchHttpClient, HttpEffect, HttpRouter, HttpServer, HttpServerRequest, HttpServerResponse } from "effect/http"
 import {
   HttpApi,
   HttpApiBuilder,
@@ -86,6 +86,7 @@ const number = () => Effect.succeed(1)
 
 class User extends Schema.Class<User>("User")({ id: Schema.Number, name: Schema.String }) {}
 class NotFound extends Schema.TaggedError<NotFound>()("NotFound", { id: Schema.Number }, { httpApiStatus: 404 }) {}
+class Down extends Schema.TaggedError<Down>()("Down", {}, { httpApiStatus: 503 }) {}
 
 // A number in a text, whose schema tells how often it was used.
 const counting = () => {
@@ -630,13 +631,13 @@ for (const form of forms) {
     it.effect("serves what is stale as its policy says (scenarios 36 and 37)", () =>
       Effect.gen(function*() {
         let broken = false
-        const handler = executed(() => broken ? Effect.fail(new NotFound({ id: 1 })) : 1)
+        const handler = executed(() => broken ? Effect.fail(new Down()) : 1)
         const { next, send } = yield* served(
           form,
           one(HttpApiEndpoint.get("swr", "/swr", { success: Schema.Finite }), handler.run, {
             policy: { timeToLive: "10 seconds", staleWhileRevalidate: "1 minute" }
           }),
-          one(HttpApiEndpoint.get("sie", "/sie", { success: Schema.Finite, error: NotFound }), handler.run, {
+          one(HttpApiEndpoint.get("sie", "/sie", { success: Schema.Finite, error: Down }), handler.run, {
             policy: { timeToLive: "10 seconds", staleIfError: "1 minute" }
           })
         )
@@ -653,6 +654,78 @@ for (const form of forms) {
         assert.strictEqual(stale.cacheStatus, "effect-cached; fwd=stale; ttl=-2; detail=error")
         assert.strictEqual(stale.body, "1")
         assert.strictEqual(stale.status, 200)
+      }))
+
+    it.effect.each([undefined, "10 seconds"] as const)(
+      "serves nothing stale in place of an error that is an answer, stored for %s",
+      (errorTimeToLive) =>
+        Effect.gen(function*() {
+          let isThere = true
+          const handler = executed(() => isThere ? 1 : Effect.fail(new NotFound({ id: 1 })))
+          const { next, send } = yield* served(
+            form,
+            one(HttpApiEndpoint.get("get", "/get", { success: Schema.Finite, error: [NotFound, Down] }), handler.run, {
+              policy: { timeToLive: "1 second", staleIfError: "1 day", errorTimeToLive }
+            })
+          )
+          yield* send("/get")
+          yield* TestClock.adjust("2 seconds")
+          isThere = false
+          for (const n of [2, 3]) {
+            const reply = yield* send("/get")
+            assert.deepStrictEqual([reply.status, reply.body], [404, `{"_tag":"NotFound","id":1}`])
+            assert.strictEqual(handler.executions, errorTimeToLive === undefined ? n : 2)
+          }
+          yield* next("Miss")
+        })
+    )
+
+    it.effect("does not store what gets a cookie through its request, be it a success or an error", () =>
+      Effect.gen(function*() {
+        let count = 0
+        const cookie = Effect.suspend(() => {
+          const value = String(++count)
+          return HttpEffect.appendPreResponseHandler((_, response) =>
+            Effect.succeed(HttpServerResponse.setCookieUnsafe(response, "session", value))
+          )
+        })
+        const { cache, send } = yield* served(
+          form,
+          one(HttpApiEndpoint.get("a", "/a", { success: Schema.Finite }), () => Effect.as(cookie, 1), {}),
+          one(
+            HttpApiEndpoint.get("b", "/b", { success: Schema.Finite, error: NotFound }),
+            () => Effect.andThen(cookie, Effect.fail(new NotFound({ id: 1 }))),
+            { policy: { errorTimeToLive: "1 minute" } }
+          )
+        )
+        for (const [path, value] of [["/a", "1"], ["/a", "2"], ["/b", "3"], ["/b", "4"]] as const) {
+          assert.strictEqual((yield* send(path)).headers["set-cookie"], `session=${value}`)
+        }
+        assert.strictEqual((yield* cache.counts).Stored, 0)
+      }))
+
+    it.effect("gives the handler what the request says where a query and a payload share a field of it", () =>
+      Effect.gen(function*() {
+        const handler = executed(({ payload, query }) => `${query.a} ${payload.a}`)
+        const { send } = yield* served(
+          form,
+          one(
+            HttpApiEndpoint.get("get", "/get", {
+              query: { a: Schema.String, b: Schema.Array(Schema.String) },
+              payload: { a: Schema.Finite, b: Schema.String },
+              success: Schema.String
+            }),
+            handler.run,
+            {}
+          )
+        )
+        for (const _ of [1, 2]) {
+          const reply = yield* send("/get?a=01&b=x")
+          assert.deepStrictEqual([reply.body, reply.cacheStatus], [`"01 1"`, bypass("request")])
+        }
+        assert.deepStrictEqual((yield* send("/get?a=1&b=x")).body, `"1 1"`)
+        assertHit(yield* send("/get?a=1&b=x"))
+        assert.strictEqual((yield* send("/get?a=1&b=y")).cacheStatus, miss)
       }))
 
     it.effect("does not store what is for one request (scenario 63)", () =>
@@ -800,6 +873,8 @@ for (const form of forms) {
         const plain = HttpApiEndpoint.get("a", "/a", { success: Schema.Number })
         assertDefinitionError(yield* problemOf(form, plain, { timeToLive: -1 }), /timeToLive/)
         assertDefinitionError(yield* problemOf(form, plain, { policy: { errorTimeToLive: 1 } }), /errorTimeToLive/)
+        // Its response may say itself how long it may be stale.
+        assert.strictEqual(yield* problemOf(form, plain, { policy: { softTimeout: "1 second" } }), undefined)
         assert.strictEqual(yield* problemOf(form, plain), undefined)
       }))
 

@@ -371,7 +371,7 @@ describe("what belongs to one user (scenario 64)", () => {
 })
 
 describe("responses past the cache (scenario 64)", () => {
-  it.effect("are as the handler made them, and say why", () =>
+  it.effect("are as the handler made them, say why, and belong to who has credentials", () =>
     Effect.gen(function*() {
       let executions = 0
       const handler = Effect.sync(() =>
@@ -384,6 +384,7 @@ describe("responses past the cache (scenario 64)", () => {
       const authorized = { headers: { authorization: "ada" } }
       assert.deepStrictEqual(told(yield* send("/page", authorized)), {
         ...expected,
+        cacheControl: "private, max-age=60",
         body: "1",
         cacheStatus: bypass("credentials")
       })

@@ -72,7 +72,7 @@ describe("what a response says of its lifetime", () => {
       const { send } = yield* serve(get("/page", cached(counted({}).run)), cache)
       assert.strictEqual(yield* statusOf(send), miss)
       yield* TestClock.adjust("7 seconds")
-      assert.strictEqual(yield* statusOf(send), `${hit}; ttl=0; detail=revalidating`)
+      assert.strictEqual(yield* statusOf(send), `${hit}; ttl=-1; detail=revalidating`)
     }))
 
   it.effect("can be set while it is made", () =>

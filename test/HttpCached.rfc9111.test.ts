@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Context, Deferred, Effect, Exit, Fiber, Layer, type Scope, Stream } from "effect"
+import { Clock, Context, Deferred, Effect, Exit, Fiber, Layer, Queue, type Scope, Stream } from "effect"
 import {
   addDeps,
   Broadcaster,
@@ -13,7 +13,7 @@ import {
 } from "effect-cached"
 import * as MsgPackCodec from "effect-cached/MsgPackCodec"
 import { FaultyBroadcaster } from "effect-cached/testing"
-import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
+import { HttpEffect, HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { TestClock } from "effect/testing"
 import { type Init, makeCache, type Send, serve } from "./http.ts"
 
@@ -105,6 +105,37 @@ const makeProcesses = Effect.gen(function*() {
 
 describe("HttpCached.rfc9111", () => {
   describe("stores and serves", () => {
+    it.effect("a newer response in place of an older one, though it has come from further away", () =>
+      Effect.gen(function*() {
+        const cacheControl = "max-age=60, stale-if-error=600"
+        const origin = makeOrigin((request, n) =>
+          answers({ "cache-control": cacheControl, "etag": `"${n}"`, "age": n === 1 ? "0" : "50" })(request, n)
+        )
+        const { send } = yield* serve(behind(origin))
+        assert.strictEqual((yield* send("/a")).body, "answer 1")
+        yield* TestClock.adjust("61 seconds")
+        assert.strictEqual((yield* send("/a")).body, "answer 2")
+        yield* TestClock.adjust("9 seconds")
+        const hit = yield* send("/a")
+        assert.deepStrictEqual([hit.body, hit.headers["age"]], ["answer 2", "59"])
+        assert.strictEqual(origin.asked.length, 2)
+      }))
+
+    it.effect("with the age of the response that has confirmed it last", () =>
+      Effect.gen(function*() {
+        const headers = { "cache-control": "max-age=60", "etag": "\"1\"" }
+        const origin = makeOrigin((request, n) =>
+          n === 1 ? answers({ ...headers, age: "40" })(request, n) : notModified(headers)
+        )
+        const { send } = yield* serve(behind(origin))
+        yield* send("/a")
+        yield* TestClock.adjust("21 seconds")
+        yield* send("/a")
+        yield* TestClock.adjust("5 seconds")
+        const hit = yield* send("/a")
+        assert.deepStrictEqual([hit.body, hit.headers["age"], origin.asked.length], ["answer 1", "5", 2])
+      }))
+
     it.effect("what says how long it is fresh, with the age that it has", () =>
       Effect.gen(function*() {
         const origin = makeOrigin(answers({ "cache-control": "max-age=60", "age": "10", "x-custom": "1" }))
@@ -225,6 +256,89 @@ describe("HttpCached.rfc9111", () => {
         const { send } = yield* serve(behind(origin))
         yield* send("/page", { headers: { cookie: "a=b" } })
         assert.strictEqual(yield* bodyOf(send, "/page"), ends === "stored" ? "answer 1" : "answer 2")
+      }))
+
+    it.effect.each(["vary", "Cache-Control, vary"])(
+      "what all are told, whatever Connection names: %s",
+      (connection) =>
+        Effect.gen(function*() {
+          const origin = makeOrigin(({ headers }) =>
+            Effect.succeed(
+              HttpServerResponse.text(headers["accept-language"]!, {
+                headers: { ...fresh, "connection": connection, "vary": "accept-language" }
+              })
+            )
+          )
+          const { send } = yield* serve(behind(origin))
+          assert.strictEqual(yield* bodyOf(send, "/page", speaking("en")), "en")
+          assert.strictEqual(yield* bodyOf(send, "/page", speaking("de")), "de")
+          assert.strictEqual(yield* bodyOf(send, "/page", speaking("en")), "en")
+          assert.strictEqual(origin.asked.length, 2)
+        })
+    )
+
+    it.effect("nothing to which a handler adds a cookie through its request", () =>
+      Effect.gen(function*() {
+        const origin = makeOrigin((request, n) =>
+          Effect.andThen(
+            HttpEffect.appendPreResponseHandler((_, response) =>
+              Effect.succeed(HttpServerResponse.setCookieUnsafe(response, "session", String(n)))
+            ),
+            answers(fresh)(request, n)
+          ) as unknown as Answer
+        )
+        const { send } = yield* serve(behind(origin))
+        for (const n of [1, 2]) {
+          const reply = yield* send("/page")
+          assert.deepStrictEqual([reply.body, reply.headers["set-cookie"]], [`answer ${n}`, `session=${n}`])
+        }
+      }))
+
+    it.effect("under no URI of another host, whatever stands in Host", () =>
+      Effect.gen(function*() {
+        const origin = makeOrigin(({ url }) => Effect.succeed(HttpServerResponse.text(url, { headers: fresh })))
+        const { send } = yield* serve(behind(origin))
+        for (const host of ["a.test/p", "a.test/p?q=", "a.test#", "u@a.test", "a.test\\"]) {
+          const reply = yield* send("/evil", { headers: { host } })
+          assert.strictEqual(reply.cacheStatus, "effect-cached; fwd=bypass; fwd-status=200; detail=request")
+        }
+        const host = "a.test"
+        for (const path of ["/p/evil", "/p?q=/evil"]) {
+          assert.strictEqual(yield* bodyOf(send, path, { headers: { host } }), path)
+          yield* send("/evil", { method: "POST", headers: { host: "a.test/p" } })
+          assert.strictEqual((yield* send(path, { headers: { host } })).cacheStatus, "effect-cached; hit; ttl=60")
+        }
+      }))
+
+    it.effect("apart what a handler sees besides the URI: another authority, and a URL that was rewritten", () =>
+      Effect.gen(function*() {
+        const origin = makeOrigin((_, n) =>
+          Effect.map(
+            HttpServerRequest.HttpServerRequest,
+            ({ originalUrl, url }) => HttpServerResponse.text(`${n} ${originalUrl} ${url}`, { headers: fresh })
+          ) as unknown as Answer
+        )
+        const { layer } = yield* makeCache()
+        const handler = HttpCached.rfc9111(origin.handler)
+        const ask = (target: string, url?: string) =>
+          handler.pipe(
+            Effect.provideService(
+              HttpServerRequest.HttpServerRequest,
+              HttpServerRequest.fromWeb(new Request(target, { headers: { host: "a.test" } })).modify(
+                url === undefined ? {} : { url }
+              )
+            ),
+            Effect.map(({ body }) => body._tag === "Uint8Array" ? new TextDecoder().decode(body.body) : ""),
+            Effect.scoped
+          )
+        yield* Effect.gen(function*() {
+          for (const _ of [1, 2]) {
+            assert.strictEqual(yield* ask("http://a.test/x"), "1 http://a.test/x /x")
+            assert.strictEqual(yield* ask("http://b.test/x"), "2 http://b.test/x /x")
+            assert.strictEqual(yield* ask("http://a.test/x", "/a/x"), "3 http://a.test/x /a/x")
+            assert.strictEqual(yield* ask("http://b.test/x", "/a/x"), "4 http://b.test/x /a/x")
+          }
+        }).pipe(Effect.provide(layer))
       }))
 
     it.effect("nothing that is about one connection", () =>
@@ -542,23 +656,93 @@ describe("HttpCached.rfc9111", () => {
         assert.deepStrictEqual([reply.status, origin.asked[1]!.headers["if-none-match"]], [304, "\"mine\""])
       }))
 
-    it.effect("gives the cookie of a 304 to who asked, and to nobody else", () =>
+    it.effect.each<readonly [string, Fields, HttpCached.SharedOptions]>([
+      ["no-store", { "cache-control": "no-store" }, {}],
+      ["private", { "cache-control": "private" }, {}],
+      ["Vary: *", { "cache-control": "max-age=60", "vary": "*" }, {}],
+      ["nothing that could be used", { "cache-control": "max-age=0" }, { keep: 0 }]
+    ])("and sends the whole response on where its 304 says %s", ([, headers, options]) =>
       Effect.gen(function*() {
+        const stored = { "etag": "\"a\"", "cache-control": "max-age=1, stale-if-error=100", "x-version": "1" }
         const origin = makeOrigin((request, n) =>
           request.headers["if-none-match"] === undefined
-            ? answers(tagged)(request, n)
-            : Effect.map(
-              notModified({ ...tagged }),
-              HttpServerResponse.setCookieUnsafe("session", "ada")
-            )
+            ? answers(stored)(request, n)
+            : notModified({ "etag": "\"a\"", "x-version": "2", "age": "3", "set-cookie": "a=b", ...headers })
+        )
+        const { send } = yield* serve(behind(origin, options))
+        yield* send("/page")
+        yield* send("/other")
+        yield* TestClock.adjust("2 seconds")
+        const reply = yield* send("/page")
+        assert.deepStrictEqual([reply.status, reply.body], [200, "answer 1"])
+        assert.include(reply.headers, { "x-version": "2", "age": "3", "set-cookie": "a=b" })
+        assert.strictEqual(reply.cacheStatus, "effect-cached; fwd=stale; fwd-status=304; detail=response")
+        const conditional = yield* send("/other", { headers: { "if-none-match": "\"a\"" } })
+        assert.deepStrictEqual([conditional.status, conditional.body], [304, ""])
+        // What it was good for is over.
+        assert.strictEqual(yield* bodyOf(send, "/page"), "answer 5")
+      }))
+
+    it.effect("what could not be stored once, as soon as a 304 to a client says that it can be", () =>
+      Effect.gen(function*() {
+        const mine = { headers: { "if-none-match": "\"a\"" } }
+        const state = { headers: { "cache-control": "no-store" } as Fields }
+        const origin = makeOrigin((request, n) =>
+          request.headers["if-none-match"] === "\"a\"" ? notModified({ etag: "\"a\"", ...state.headers }) : answers({
+            etag: "\"a\"",
+            ...state.headers
+          })(request, n)
         )
         const { send } = yield* serve(behind(origin))
         yield* send("/page")
-        yield* TestClock.adjust("10 seconds")
-        assert.strictEqual((yield* send("/page")).headers["set-cookie"], "session=ada")
-        const next = yield* send("/page")
-        assert.deepStrictEqual([next.body, next.headers["set-cookie"]], ["answer 1", undefined])
+        for (const _ of [1, 2, 3]) assert.strictEqual((yield* send("/page", mine)).status, 304)
+        // The conditions of a client that does not share are its own.
+        assert.deepStrictEqual(origin.asked.map(({ headers }) => headers["if-none-match"]), [
+          undefined,
+          "\"a\"",
+          "\"a\"",
+          "\"a\""
+        ])
+        state.headers = fresh
+        for (const _ of [1, 2, 3]) assert.strictEqual((yield* send("/page", mine)).status, 304)
+        assert.strictEqual(yield* bodyOf(send, "/page"), "answer 6")
+        assert.strictEqual(origin.asked.length, 6)
       }))
+
+    it.effect("asks for the whole ever more rarely where only its 304 says that it can be stored", () =>
+      Effect.gen(function*() {
+        const mine = { headers: { "if-none-match": "\"a\"" } }
+        const origin = makeOrigin((request, n) =>
+          request.headers["if-none-match"] === "\"a\""
+            ? notModified({ etag: "\"a\"" })
+            : answers({ "etag": "\"a\"", "cache-control": "no-store" })(request, n)
+        )
+        const { send } = yield* serve(behind(origin))
+        for (let i = 0; i < 40; i++) yield* send("/page", mine)
+        const whole = origin.asked.flatMap(({ headers }, n) => headers["if-none-match"] === undefined ? [n] : [])
+        assert.deepStrictEqual(whole, [0, 2, 5, 10, 19, 36])
+      }))
+
+    it.effect.each<readonly [string, (response: HttpServerResponse.HttpServerResponse) => typeof response]>([
+      ["cookie", HttpServerResponse.setCookieUnsafe("session", "ada")],
+      ["field", HttpServerResponse.setHeader("set-cookie", "session=ada")]
+    ])(
+      "gives the %s of a 304 that sets a cookie to who asked, and to nobody else",
+      ([, setCookie]) =>
+        Effect.gen(function*() {
+          const origin = makeOrigin((request, n) =>
+            request.headers["if-none-match"] === undefined
+              ? answers(tagged)(request, n)
+              : Effect.map(notModified({ ...tagged }), setCookie)
+          )
+          const { send } = yield* serve(behind(origin))
+          yield* send("/page")
+          yield* TestClock.adjust("10 seconds")
+          assert.strictEqual((yield* send("/page")).headers["set-cookie"], "session=ada")
+          const next = yield* send("/page")
+          assert.deepStrictEqual([next.body, next.headers["set-cookie"]], ["answer 1", undefined])
+        })
+    )
   })
 
   describe("after the end of a response", () => {
@@ -587,12 +771,12 @@ describe("HttpCached.rfc9111", () => {
           behind(origin, { policy: { staleIfError: { upTo: "1 minute", backOff: "2 seconds" } } })
         )
         yield* send("/page")
-        yield* TestClock.adjust("10 seconds")
+        yield* TestClock.adjust("10500 millis")
         origin.answer = () => unavailable
         const stale = yield* send("/page")
         assert.deepStrictEqual(
           [stale.status, stale.body, stale.cacheStatus],
-          [200, "answer 1", "effect-cached; fwd=stale; ttl=0; detail=error"]
+          [200, "answer 1", "effect-cached; fwd=stale; ttl=-1; detail=error"]
         )
         yield* second
         const waiting = yield* send("/page")
@@ -715,6 +899,29 @@ describe("HttpCached.rfc9111", () => {
         assert.strictEqual(yield* bodyOf(send, "/page", elsewhere), "answer 1")
         yield* send("/other", { ...elsewhere, method: "POST" })
         assert.strictEqual(yield* bodyOf(send, "/page", elsewhere), "answer 4")
+      }))
+
+    it.effect("end it where their client hangs up, since nobody knows what was done by then", () =>
+      Effect.gen(function*() {
+        const started = Deferred.makeUnsafe<void>()
+        const origin = makeOrigin((request, n) =>
+          request.method === "GET"
+            ? answers(fresh)(request, n)
+            : Effect.andThen(Deferred.succeed(started, undefined), Effect.never)
+        )
+        const { next, send } = yield* serve(behind(origin))
+        yield* send("/page")
+        const client = new AbortController()
+        const { signal } = client
+        const put = yield* Effect.forkChild(Effect.exit(send("/page", { method: "PUT", signal })), {
+          startImmediately: true
+        })
+        yield* Deferred.await(started)
+        assert.strictEqual(yield* bodyOf(send, "/page"), "answer 1")
+        client.abort()
+        yield* next("Invalidated")
+        yield* Fiber.await(put)
+        assert.strictEqual(yield* bodyOf(send, "/page"), "answer 3")
       }))
 
     it.effect("end it in all processes", () =>
@@ -855,6 +1062,70 @@ describe("HttpCached.rfc9111", () => {
         yield* Deferred.succeed(gate, chunk)
         assert.strictEqual((yield* Effect.promise(() => reader.read())).value?.length, 1000)
         assert.isTrue((yield* Effect.promise(() => reader.read())).done)
+      }))
+
+    it.effect.each<readonly [string, HttpServerResponse.Options, Fields, "stored" | "not"]>([
+      ["shorter than its length", { contentLength: 1001 }, {}, "not"],
+      ["shorter than its field says", {}, { "content-length": "1001" }, "not"],
+      ["longer than its length", { contentLength: 999 }, {}, "not"],
+      ["as long as its length", { contentLength: 1000 }, {}, "stored"],
+      ["decoded by who has read it", {}, { "content-length": "99", "content-encoding": "gzip" }, "stored"]
+    ])("are stored only where they are complete: %s", ([, options, headers, ends]) =>
+      Effect.gen(function*() {
+        const origin = makeOrigin(() =>
+          Effect.succeed(
+            HttpServerResponse.stream(Stream.make(chunk), { ...options, headers: { ...fresh, ...headers } })
+          )
+        )
+        const { cache, send } = yield* serve(behind(origin))
+        for (const _ of [1, 2]) yield* Effect.exit(send("/page"))
+        assert.strictEqual((yield* cache.counts).Stored, ends === "stored" ? 1 : 0)
+        assert.strictEqual(origin.asked.length, ends === "stored" ? 1 : 2)
+      }))
+
+    it.effect("are sent on as they come after five seconds, and not stored", () =>
+      Effect.gen(function*() {
+        const clock = Layer.succeed(Clock.Clock)(yield* Clock.Clock)
+        const waiting = yield* Queue.unbounded<Deferred.Deferred<Uint8Array>>()
+        const origin = makeOrigin(() =>
+          Effect.succeed(
+            HttpServerResponse.stream(
+              Stream.concat(
+                Stream.make(chunk),
+                Stream.fromEffectRepeat(Effect.suspend(() => {
+                  const gate = Deferred.makeUnsafe<Uint8Array>()
+                  Queue.offerUnsafe(waiting, gate)
+                  return Deferred.await(gate)
+                }))
+              ).pipe(Stream.take(4)),
+              { headers: fresh }
+            )
+          )
+        )
+        const cache = yield* makeCache()
+        const web = HttpRouter.toWebHandler(Layer.provideMerge(behind(origin), Layer.merge(cache.layer, clock)), {
+          disableLogger: true
+        })
+        yield* Effect.addFinalizer(() => Effect.promise(web.dispose))
+        const handler = web.handler as (request: Request) => Promise<Response>
+        const answering = yield* Effect.forkChild(
+          Effect.promise(() => handler(new Request("http://localhost/page"))),
+          { startImmediately: true }
+        )
+        const first = yield* Queue.take(waiting)
+        yield* TestClock.adjust("5 seconds")
+        const reader = (yield* Fiber.join(answering)).body!.getReader()
+        const read = Effect.promise(() => reader.read())
+        assert.strictEqual((yield* read).value?.length, 1000)
+        yield* Deferred.succeed(first, new Uint8Array(1))
+        assert.strictEqual((yield* read).value?.length, 1)
+        for (const size of [2, 3]) {
+          const next = yield* Effect.forkChild(read, { startImmediately: true })
+          yield* Deferred.succeed(yield* Queue.take(waiting), new Uint8Array(size))
+          assert.strictEqual((yield* Fiber.join(next)).value?.length, size)
+        }
+        assert.isTrue((yield* read).done)
+        assert.strictEqual((yield* cache.cache.counts).Stored, 0)
       }))
 
     it.effect("that break off are never stored, and something stale is better", () =>

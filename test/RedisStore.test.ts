@@ -238,11 +238,12 @@ it.layer(RedisServer.layer(), { excludeTestServices: true })("RedisStore", (it) 
   suites(it, RedisServer.RedisServer)
 
   describe("what it asks of the server", () => {
-    it.effect("is one command to get and one to set, whatever the size", () =>
+    it.effect("is one command to get, one to set and one to tell of a read, whatever the size", () =>
       Effect.gen(function*() {
         const server = yield* RedisServer.RedisServer
         const [store, redis] = [yield* storeOn(server), yield* direct(server)]
         yield* store.set(makeEntry("first"))
+        yield* store.touch(makeEntry("first"))
         yield* commandsSince(redis)
         for (let n = 0; n < 10; n++) yield* store.set(makeEntry(`k${n}`, { body: noise(n * 10_000) }))
         const ofSet = yield* commandsSince(redis)
@@ -257,6 +258,10 @@ it.layer(RedisServer.layer(), { excludeTestServices: true })("RedisStore", (it) 
         for (let n = 0; n < 10; n++) yield* store.get(`k${n}`)
         const ofGet = yield* commandsSince(redis)
         assert.deepStrictEqual(ofGet, { "config|resetstat": 1, get: 10 })
+        for (let n = 0; n < 10; n++) yield* store.touch(makeEntry(`k${n}`, { body: noise(n * 10_000) }))
+        const ofTouch = yield* commandsSince(redis)
+        assert.deepStrictEqual(Object.keys(ofTouch).toSorted(), ["config|resetstat", "evalsha", "getrange", "set"])
+        assert.strictEqual(ofTouch["evalsha"], 10)
       }))
 
     it.effect("is only as much of a listing as is read", () =>
@@ -306,6 +311,33 @@ it.layer(RedisServer.layer(), { excludeTestServices: true })("RedisStore", (it) 
     })
     const inAMinute = Effect.map(Clock.currentTimeMillis, (now) => now + 60_000)
     const hour = 60 * 60_000
+
+    // A store that is told what the time of the server is, and how long the server keeps its entry.
+    const drifting = Effect.gen(function*() {
+      const server = yield* RedisServer.RedisServer
+      const namespace = newNamespace()
+      let offset = 0
+      const client = Layer.effect(RedisClient.RedisClient)(Effect.map(
+        RedisClient.make({ ...optionsOf(server), commandTimeout: 30_000, required: true }),
+        (client) => RedisClient.RedisClient.of({ ...client, clockOffset: () => offset, learnTime: () => {} })
+      ))
+      const context = yield* Layer.build(
+        Layer.fresh(RedisStore.layer({ namespace }).pipe(Layer.provide([client, MsgPackCodec.layer()])))
+      )
+      const store = yield* Effect.provide(Store.Store, context)
+      const redis = yield* direct(server)
+      return {
+        store,
+        learn: (next: number) => {
+          offset = next
+        },
+        left: Effect.promise(() => redis.pttl(nameOf(namespace, "a"))),
+        touch: (entry: CacheEntry.CacheEntry, usedAt: number) => {
+          CacheEntry.use(entry, usedAt)
+          return store.touch(entry)
+        }
+      }
+    })
 
     it.effect("are what is left to an entry", () =>
       Effect.gen(function*() {
@@ -359,6 +391,79 @@ it.layer(RedisServer.layer(), { excludeTestServices: true })("RedisStore", (it) 
         yield* store.set(makeIdle("b", hour, now - hour - 1))
         yield* eventually(store.get("b"), isNothing)
         assert.deepStrictEqual(yield* listed(store), ["a"])
+      }))
+
+    it.effect.each(
+      [
+        ["a millisecond back", [5, 4]],
+        ["a millisecond on", [5, 6]],
+        ["back and on, a little each time", [0, -400, 400, -500, 500]],
+        ["a second back", [12_345.6, 11_345.6]]
+      ] as const
+    )(
+      "are longer for a read, when what is known of the time of the server moves %s (scenario 35)",
+      ([, offsets]) =>
+        Effect.gen(function*() {
+          const { left, learn, store, touch } = yield* drifting
+          const now = yield* Clock.currentTimeMillis
+          const [first, ...others] = offsets
+          learn(first)
+          yield* store.set(makeIdle("a", hour, now - hour / 2, { createdAt: now - 2 * hour }))
+          const held = (yield* store.get("a"))!
+          assert.isAtMost(yield* left, hour / 2 + 1)
+          const step = hour / 2 / others.length
+          for (const [index, offset] of others.entries()) {
+            learn(offset)
+            const usedAt = now - hour / 2 + step * (index + 1)
+            yield* touch(held, usedAt)
+            assert.isAtLeast(yield* left, hour / 2 + step * (index + 1) - slack)
+            assert.isAtMost(yield* left, hour / 2 + step * (index + 1) + 1)
+            const { createdAt, usedAt: given } = (yield* store.get("a"))!
+            assert.approximately(given, usedAt, 1)
+            assert.approximately(createdAt, now - 2 * hour, 1)
+          }
+          // Nobody is told that it is newer than it is: what was computed a while after it takes its place.
+          learn(first)
+          const newer = makeEntry("a", { createdAt: now - 2 * hour + 1, body: "newer" })
+          assert.strictEqual(yield* store.set(newer), "stored")
+          assert.strictEqual(CacheEntry.text((yield* store.get("a"))!), "newer")
+        })
+    )
+
+    it.effect("stay as they are for a read of an entry that another process may have computed seconds before or after", () =>
+      Effect.gen(function*() {
+        const { learn, left, store, touch } = yield* drifting
+        const now = yield* Clock.currentTimeMillis
+        learn(0)
+        yield* store.set(makeIdle("a", hour, now - hour / 2, { createdAt: now - 2 * hour }))
+        const held = (yield* store.get("a"))!
+        for (const offset of [-1500, 1500]) {
+          learn(offset)
+          yield* touch(held, now)
+          assert.isAtMost(yield* left, hour / 2 + 1)
+        }
+        learn(0)
+        const { createdAt, usedAt } = (yield* store.get("a"))!
+        assert.deepStrictEqual([createdAt, usedAt], [now - 2 * hour, now - hour / 2])
+      }))
+
+    it.effect("are no longer than the longest lifetime for a read either, and begin anew", () =>
+      Effect.gen(function*() {
+        const server = yield* RedisServer.RedisServer
+        const namespace = newNamespace()
+        const [store, redis] = [
+          yield* storeOn(server, { namespace, maxLifetime: "1 hour" }),
+          yield* direct(server)
+        ]
+        const now = yield* Clock.currentTimeMillis
+        const name = nameOf(namespace, "a")
+        const entry = makeIdle("a", 24 * hour, now, { createdAt: now })
+        yield* store.set(entry)
+        yield* Effect.promise(() => redis.pexpire(name, hour / 2))
+        yield* store.touch(entry)
+        const left = yield* Effect.promise(() => redis.pttl(name))
+        assert.isAbove(left, hour / 2)
+        assert.isAtMost(left, hour)
       }))
 
     it.effect("end on the server, and with them all that they decide (scenario 42)", () =>
@@ -571,6 +676,7 @@ const operations = (store: Store.Store["Service"]): ReadonlyArray<
 > => [
   ["get", store.get("a")],
   ["set", store.set(makeEntry("a"))],
+  ["set", store.touch(makeEntry("a"))],
   ["remove", store.remove("a")],
   ["clear", store.clear],
   ["entries", Stream.runDrain(store.entries)]

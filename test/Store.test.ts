@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Layer } from "effect"
-import { CacheEntry, Store } from "effect-cached"
+import { Context, Effect, Exit, Layer } from "effect"
+import { ByteStore, CacheEntry, Codec, Store } from "effect-cached"
 import { FaultyStore } from "effect-cached/testing"
 import { TestClock } from "effect/testing"
 import { makeEntry, makeIdle, makeTerms, storedPart } from "./suites/entries.ts"
@@ -83,6 +83,8 @@ describe("layerMemory", () => {
 // Expires at 1000, and may be served until 5000.
 const stale = (options?: Partial<CacheEntry.Stored>) =>
   makeEntry("a", { body: "stale", expiresAt: 1000, terms: makeTerms(1000, { staleUntil: 5000 }), ...options })
+
+const read = (usedAt: number) => makeIdle("a", 60_000, usedAt)
 
 describe("layerTiered", () => {
   // The two tiers, each of them watched, and the store that they make.
@@ -245,6 +247,81 @@ describe("layerTiered", () => {
       assert.deepStrictEqual(yield* set(10_000, 1_000), ["stored", true])
       assert.deepStrictEqual(yield* set(1_000, 1_000), ["too-large", false])
     }))
+
+  describe("that is told of a read", () => {
+    const bytes = ByteStore.layerMemory().pipe(Layer.provide(Codec.layerJson))
+
+    // Two tiers that remember by themselves when an entry was read.
+    const remembering = Effect.gen(function*() {
+      const faulty = Effect.map(Layer.build(Layer.fresh(FaultyStore.layer(bytes))), (context) => ({
+        store: Context.get(context, Store.Store),
+        faults: Context.get(context, FaultyStore.FaultyStore)
+      }))
+      const [near, far] = [yield* faulty, yield* faulty]
+      const both = Store.layerTiered({
+        near: Layer.succeed(Store.Store)(near.store),
+        far: Layer.succeed(Store.Store)(far.store)
+      })
+      const store = Context.get(yield* Layer.build(both), Store.Store)
+      const usedAt = Effect.forEach(
+        [near, far],
+        (tier) => Effect.map(tier.store.get("a"), (entry) => entry?.usedAt)
+      )
+      return { near: near.faults, far: far.faults, store, usedAt }
+    })
+
+    it.effect("tells both tiers, and the object in front stays the same", () =>
+      Effect.gen(function*() {
+        const far = Context.get(yield* Layer.build(bytes), Store.Store)
+        const store = Context.get(
+          yield* Layer.build(Store.layerTiered({
+            near: Store.layerMemory(),
+            far: Layer.succeed(Store.Store)(far)
+          })),
+          Store.Store
+        )
+        yield* far.set(read(0))
+        const entry = (yield* store.get("a"))!
+        entry.etag = "\"1\""
+        CacheEntry.use(entry, 10_000)
+        yield* store.touch(entry)
+        assert.strictEqual(store.peek("a"), entry)
+        assert.strictEqual(store.peek("a")?.etag, "\"1\"")
+        assert.strictEqual((yield* far.get("a"))?.usedAt, 10_000)
+      }))
+
+    it.effect("tells each tier that keeps the time of it", () =>
+      Effect.gen(function*() {
+        const { store, usedAt } = yield* remembering
+        yield* store.set(read(0))
+        yield* store.touch(read(10_000))
+        assert.deepStrictEqual(yield* usedAt, [10_000, 10_000])
+      }))
+
+    it.effect("tells the one tier although the other fails, and says that it failed", () =>
+      Effect.gen(function*() {
+        const { far, near, store, usedAt } = yield* remembering
+        yield* store.set(read(0))
+        yield* near.become("failing")
+        assert.strictEqual((yield* Effect.flip(store.touch(read(10_000)))).reason._tag, "StoreError")
+        yield* near.become("healthy")
+        assert.deepStrictEqual(yield* usedAt, [0, 10_000])
+        yield* far.become("failing")
+        assert.strictEqual((yield* Effect.flip(store.touch(read(20_000)))).reason._tag, "StoreError")
+        yield* far.become("healthy")
+        assert.deepStrictEqual(yield* usedAt, [20_000, 10_000])
+      }))
+
+    it.effect("tells the far tier although the near one has a bug", () =>
+      Effect.gen(function*() {
+        const { near, store, usedAt } = yield* remembering
+        yield* store.set(read(0))
+        yield* near.become("dying")
+        assert.isTrue(Exit.hasDies(yield* Effect.exit(store.touch(read(10_000)))))
+        yield* near.become("healthy")
+        assert.deepStrictEqual(yield* usedAt, [0, 10_000])
+      }))
+  })
 
   it.effect("removes from the far tier although the near one fails", () =>
     Effect.gen(function*() {

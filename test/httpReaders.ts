@@ -3,6 +3,7 @@
  */
 import { Context, Effect, Fiber, type Layer, Option, Schema } from "effect"
 import { Headers, HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
+import { format, inspect } from "node:util"
 import type { Init } from "./http.ts"
 
 type Request = HttpServerRequest.HttpServerRequest
@@ -144,6 +145,25 @@ export const readers: ReadonlyArray<Reader> = [
     name: "all cookies",
     read: sync((request) => Object.fromEntries(Object.entries(request.cookies))["user"]),
     as: byCookie
+  },
+  {
+    name: "the cookies as they are shown",
+    read: sync((request) => /user: '(\w+)'/.exec(inspect(request.cookies))?.[1]),
+    as: byCookie
+  },
+  {
+    name: "the query parameters as they are shown",
+    read: () =>
+      HttpServerRequest.ParsedSearchParams.useSync((search) => /user: '(\w+)'/.exec(format("%o", search))?.[1] ?? ""),
+    as: byQuery
+  },
+  {
+    name: "a header that it changes",
+    read: sync((request) => {
+      const user = request.headers["x-user"]
+      Object.assign(request.headers, { "x-user": "ada" })
+      return user
+    })
   },
   { name: "the cookie header", read: sync((request) => request.headers["cookie"]?.split("user=")[1]), as: byCookie },
   {

@@ -190,6 +190,13 @@ describe("HttpApiCached.handler", () => {
     expect<R<typeof Nothing>>().type.toBe<ResultCache.ResultCache | Auth>()
   })
 
+  test("rejects services where the endpoint is not known, unless varyBy says what the result depends on", () => {
+    // @ts-expect-error make it where it is handled
+    HttpApiCached.handler(() => Effect.as(CurrentUser, ada))
+    HttpApiCached.handler(() => Effect.as(CurrentUser, ada), { varyBy: userId })
+    HttpApiCached.handler(() => Effect.succeed(ada))
+  })
+
   test("needs the services and the errors of varyBy to be the endpoint's", () => {
     const Group = HttpApiCached.group(
       Api,

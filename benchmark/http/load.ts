@@ -3,18 +3,9 @@
  * requests made beforehand, and of the responses only status and length are read.
  */
 import { connect, type Socket } from "node:net"
-import { ids, paths } from "./app.ts"
 import type { Done, Load } from "./messages.ts"
 
-const requestsOf = ({ port, subject }: Load): ReadonlyArray<Buffer> =>
-  Array.from({ length: ids }, (_, id) =>
-    Buffer.from(
-      `GET ${subject === "bare" ? "/" : paths[subject](id)} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n` +
-        "User-Agent: benchmark\r\nAccept: application/json\r\nAccept-Encoding: identity\r\n\r\n"
-    ))
-
 const endOfHead = Buffer.from("\r\n\r\n")
-const statusOk = Buffer.from("HTTP/1.1 200")
 const contentLength = /\r\ncontent-length: (\d+)\r\n/i
 
 class Client {
@@ -25,12 +16,16 @@ class Client {
   private rest: Buffer | undefined = undefined
   private next: number
   private readonly all: ReadonlyArray<Buffer>
+  private readonly status: Buffer
+  private readonly hasBody: boolean
   private readonly socket: Socket
   private stopped = false
 
   constructor(load: Load, all: ReadonlyArray<Buffer>, offset: number, fail: (error: Error) => void) {
     this.all = all
     this.next = offset
+    this.status = Buffer.from(`HTTP/1.1 ${load.status}`)
+    this.hasBody = load.status !== 304
     this.socket = connect(load.port, "127.0.0.1")
     this.socket.setNoDelay(true)
     this.socket.on("error", fail)
@@ -51,11 +46,11 @@ class Client {
 
   private send(count: number): void {
     if (count === 1) {
-      this.socket.write(this.all[this.next++ % ids]!)
+      this.socket.write(this.all[this.next++ % this.all.length]!)
       return
     }
     this.socket.cork()
-    for (let i = 0; i < count; i++) this.socket.write(this.all[this.next++ % ids]!)
+    for (let i = 0; i < count; i++) this.socket.write(this.all[this.next++ % this.all.length]!)
     this.socket.uncork()
   }
 
@@ -72,10 +67,10 @@ class Client {
         this.rest = data.subarray(at)
         break
       }
-      if (data.compare(statusOk, 0, statusOk.length, at, at + statusOk.length) !== 0) {
+      if (data.compare(this.status, 0, this.status.length, at, at + this.status.length) !== 0) {
         throw new Error(`an unexpected response: ${data.toString("latin1", at, head)}`)
       }
-      const length = Number(contentLength.exec(data.toString("latin1", at, head + 2))?.[1])
+      const length = this.hasBody ? Number(contentLength.exec(data.toString("latin1", at, head + 2))?.[1]) : 0
       const from = head + endOfHead.length
       const to = Math.min(from + length, data.length)
       this.left = from + length - to
@@ -90,7 +85,7 @@ class Client {
 
 const run = (load: Load): Promise<Done> =>
   new Promise((resolve, reject) => {
-    const all = requestsOf(load)
+    const all = load.requests.map((request) => Buffer.from(request))
     const clients = Array.from(
       { length: load.connections },
       (_, index) => new Client(load, all, index, reject)

@@ -1,21 +1,25 @@
 /**
- * The server under load, in a process of its own: effect's router, and beside it a bare handler of `node:http`.
+ * The server under load, in a process of its own: effect's router, and beside it a bare handler of `node:http`. The argument
+ * says which routes.
  */
 import { NodeHttpServer } from "@effect/platform-node"
 import { Effect, Layer } from "effect"
+import { CacheLive } from "effect-cached"
 import { HttpRouter, HttpServer } from "effect/http"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
-import { body, routes } from "./app.ts"
+import * as app from "./app.ts"
+import * as hits from "./hits.ts"
 import type { ServerState } from "./messages.ts"
 
-const bareBody = Buffer.from(body(7))
+const bareBody = Buffer.from(app.body(7))
 const bare = createServer((_, response) => {
   response.writeHead(200, { "content-type": "application/json", "content-length": bareBody.length })
   response.end(bareBody)
 })
 bare.listen(0, "127.0.0.1")
 
+const routes = process.argv[2] === "hits" ? hits.routes : app.routes
 const Main = HttpRouter.serve(routes, { disableListenLog: true, disableLogger: true }).pipe(
   Layer.flatMap(() =>
     Layer.effectDiscard(Effect.map(HttpServer.HttpServer, ({ address }) => {
@@ -30,6 +34,7 @@ const Main = HttpRouter.serve(routes, { disableListenLog: true, disableLogger: t
       })
     }))
   ),
+  Layer.provide(CacheLive),
   Layer.provide(NodeHttpServer.layer(createServer, { host: "127.0.0.1", port: 0 }))
 )
 

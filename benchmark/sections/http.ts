@@ -3,8 +3,8 @@
  * generator in another.
  */
 import { check, type Settings } from "../fixtures.ts"
-import { type Subject, subjects } from "../http/app.ts"
-import type { Done, Load, ServerState } from "../http/messages.ts"
+import { ids, paths, type Subject, subjects } from "../http/app.ts"
+import { type Done, type Load, requestText, type ServerState } from "../http/messages.ts"
 import { distribution, paired, ratio, type Samples } from "../paired.ts"
 import { ask, start } from "../processes.ts"
 import { cells, goal, type Report, row, type Table, times, whole } from "../report.ts"
@@ -21,7 +21,8 @@ export const run = async ({ quick }: Settings): Promise<Report> => {
         load,
         {
           port: subject === "bare" ? barePort : port,
-          subject,
+          requests: requestsOf(subject),
+          status: 200,
           connections: 32,
           pipelined: 1,
           millis: quick ? 120 : 300
@@ -70,6 +71,15 @@ export const run = async ({ quick }: Settings): Promise<Report> => {
     load.kill()
   }
 }
+
+const requestsOf = (subject: Subject | "bare"): ReadonlyArray<string> =>
+  Array.from({ length: ids }, (_, id) =>
+    requestText(subject === "bare" ? "/" : paths[subject](id), {
+      host: "127.0.0.1",
+      "user-agent": "benchmark",
+      accept: "application/json",
+      "accept-encoding": "identity"
+    }))
 
 const table = (title: string, figures: Samples): Table => ({
   title,

@@ -137,7 +137,7 @@ export const makeLookups = (
     const again = mayRepeat ? () => attempt(asking, false, undefined) : undefined
     if (flight !== undefined && mayJoin(flight)) {
       // What a store outside this process has given to the flight.
-      const found = entry === undefined && durable !== true && flight.stale !== undefined &&
+      const found = entry === undefined && isSettled && flight.stale !== undefined &&
           isValid(flight.stale, request.fingerprint)
         ? serve(flight.stale, asking)
         : undefined

@@ -39,6 +39,8 @@ interface Own {
   readonly timeToLive?: CachePolicy.TimeToLive<any, any, any> | undefined
   readonly policy?: CachePolicy.CachePolicy<any, any, any> | undefined
   readonly error?: unknown
+  /** Whether results may say themselves how long they may be stale. */
+  readonly bringsWindows?: boolean | undefined
 }
 
 /**
@@ -47,7 +49,7 @@ interface Own {
  */
 export const resolvePolicy = Effect.fnUntraced(function*(
   where: string,
-  { error, policy: own = {}, timeToLive }: Own,
+  { bringsWindows, error, policy: own = {}, timeToLive }: Own,
   defaults: CachePolicy.CachePolicy<any, any, any> | undefined
 ): Effect.fn.Return<Resolved, CacheError.CacheError> {
   const merged = CachePolicy.override(CachePolicy.override(defaults ?? {}, own), { timeToLive })
@@ -57,7 +59,8 @@ export const resolvePolicy = Effect.fnUntraced(function*(
   const failing = staleIfErrorOf(merged.staleIfError)
   const staleWhileRevalidate = yield* duration("staleWhileRevalidate", merged.staleWhileRevalidate, 0)
   const staleIfError = yield* duration("staleIfError", failing?.upTo, 0)
-  if (own.softTimeout !== undefined && staleWhileRevalidate === 0 && staleIfError === 0) {
+  const mayBeStale = staleWhileRevalidate > 0 || staleIfError > 0 || bringsWindows === true
+  if (own.softTimeout !== undefined && !mayBeStale) {
     return yield* definitionError(
       `${where}, softTimeout`,
       "it serves what is stale, and nothing may be: give staleIfError or staleWhileRevalidate"

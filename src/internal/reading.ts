@@ -9,7 +9,10 @@ import * as CacheEntry from "../CacheEntry.ts"
 import type { Shelf } from "./shelf.ts"
 
 interface Parts {
-  readonly store: { readonly remote: boolean }
+  readonly store: {
+    readonly remote: boolean
+    readonly peek: (key: string) => CacheEntry.CacheEntry | undefined
+  }
   readonly shelf: Shelf
   readonly context: Context.Context<never>
   readonly scope: Scope.Scope
@@ -26,7 +29,10 @@ export const makeReading =
     if (terms === undefined || terms.idle === Infinity) return
     const at = now()
     CacheEntry.use(entry, at)
-    if (!store.remote || at - entry.toldAt <= (isGiven ? 0 : terms.idle / toldEach)) return
+    if (!store.remote) return
+    // What is not held is given anew each time, by a store that knows of no read but those that it is told of.
+    const untold = isGiven || store.peek(entry.key) !== entry ? 0 : terms.idle / toldEach
+    if (at - entry.toldAt <= untold) return
     entry.toldAt = at
     Fiber.runIn(Effect.runForkWith(context)(shelf.touch(entry)), scope)
   }

@@ -30,7 +30,7 @@ const part = (entry: CacheEntry.Stored) => {
 const slack = 30_000
 
 const found = (store: Store.Store["Service"], key: string) =>
-  Effect.map(store.get(key), (entry) => entry === undefined ? undefined : part(entry))
+  Effect.map(store.get(key), (entry) => entry === undefined ? undefined : part(CacheEntry.stored(entry)))
 
 const keys = (store: Store.Store["Service"]) =>
   Effect.map(Stream.runCollect(store.entries), (entries) => entries.map((entry) => entry.key).toSorted())
@@ -117,6 +117,105 @@ export const anyStoreSuite = <E, R>(it: Vitest.MethodsNonLive<R>, layer: Layer.L
           assert.deepStrictEqual(yield* found(store, "a"), part(read(usedAt)))
         }
       }).pipe(Effect.provide(layer)))
+
+    describe("that is told of a read", () => {
+      const idle = 60_000
+      const present = Effect.map(Clock.currentTimeMillis, (now) => makeIdle("a", idle, now, { createdAt: now }))
+
+      // What a reader has got, and has read so much later.
+      const readLater = Effect.fnUntraced(function*(store: Store.Store["Service"], by: number) {
+        const entry = (yield* store.get("a"))!
+        CacheEntry.use(entry, entry.usedAt + by)
+        return entry
+      })
+
+      it.effect("gives the time of that, and all the rest as it was (scenario 35)", () =>
+        Effect.gen(function*() {
+          const store = yield* Store.Store
+          const now = yield* Clock.currentTimeMillis
+          const read = (usedAt: number) =>
+            makeEntry("a", {
+              head: { status: 404, headers: { "content-type": "text/plain" } },
+              body: noise(5_000),
+              tags: ["a", "b:c"],
+              createdAt: now,
+              expiresAt: now + 100_000,
+              failed: true,
+              terms: makeTerms(now + 100_000, { keptUntil: now + 200_000, idle, usedAt, eager: 1.5 })
+            })
+          yield* store.set(makeEntry("b"))
+          yield* store.set(read(now))
+          for (const by of [1, 10_000]) yield* store.touch(yield* readLater(store, by))
+          assert.deepStrictEqual(yield* found(store, "a"), part(read(now + 10_001)))
+          assert.deepStrictEqual(yield* keys(store), ["a", "b"])
+        }).pipe(Effect.provide(layer)))
+
+      it.effect("does nothing where there is no such entry", () =>
+        Effect.gen(function*() {
+          const store = yield* Store.Store
+          yield* store.touch(yield* present)
+          assert.isUndefined(yield* store.get("a"))
+          assert.deepStrictEqual(yield* keys(store), [])
+        }).pipe(Effect.provide(layer)))
+
+      it.effect("does not bring back what was removed meanwhile, or cleared", () =>
+        Effect.gen(function*() {
+          const store = yield* Store.Store
+          for (const end of [store.remove("a"), store.clear]) {
+            yield* store.set(yield* present)
+            const read = yield* readLater(store, 10_000)
+            yield* end
+            yield* store.touch(read)
+            assert.isUndefined(yield* store.get("a"))
+            assert.deepStrictEqual(yield* keys(store), [])
+          }
+        }).pipe(Effect.provide(layer)))
+
+      it.effect.each(
+        [
+          ["of a later position", 0, { position: 11 }],
+          ["of an earlier position", 0, { position: 9 }],
+          ["computed later", 10_000, {}],
+          ["computed earlier", -10_000, {}],
+          ["of another version of its function", 0, { fingerprint: "f" }]
+        ] as const
+      )("leaves what was stored in its place as it is: what is %s", ([, later, options]) =>
+        Effect.gen(function*() {
+          const store = yield* Store.Store
+          const entry = yield* present
+          yield* store.set(entry)
+          const read = yield* readLater(store, 20_000)
+          const createdAt = entry.createdAt + later
+          const other = makeIdle("a", idle, createdAt, { body: "other", createdAt, ...options })
+          yield* store.remove("a")
+          yield* store.set(other)
+          yield* store.touch(read)
+          assert.deepStrictEqual(yield* found(store, "a"), part(other))
+        }).pipe(Effect.provide(layer)))
+
+      it.effect("keeps the newest of many that are stored and read at the same time (scenario 48)", () =>
+        Effect.gen(function*() {
+          const store = yield* Store.Store
+          const now = yield* Clock.currentTimeMillis
+          const entryAt = (position: number, usedAt: number) =>
+            makeIdle("a", idle, usedAt, { createdAt: now, position, body: `${position}`.repeat(1000) })
+          yield* Effect.forEach(
+            Array.from({ length: 50 }, (_, n) => (n * 37) % 50 + 1),
+            (position) =>
+              Effect.andThen(
+                store.set(entryAt(position, now)),
+                Effect.all([store.touch(entryAt(position, now + 1)), store.touch(entryAt(position - 1, now + 2))], {
+                  concurrency: "unbounded",
+                  discard: true
+                })
+              ),
+            { concurrency: "unbounded", discard: true }
+          )
+          const { terms: _, ...newest } = (yield* found(store, "a"))!
+          const { terms: __, ...expected } = part(entryAt(50, now))
+          assert.deepStrictEqual(newest, expected)
+        }).pipe(Effect.provide(layer)))
+    })
 
     it.effect("gives and lists what has expired and may be served stale (scenario 36)", () =>
       Effect.gen(function*() {
@@ -279,6 +378,23 @@ const boundedStoreSuite = <E>(layer: (options?: Store.MemoryOptions) => Layer.La
           yield* TestClock.adjust(1000)
         }
       }).pipe(Effect.provide(layer())))
+
+    it.effect("keeps what is read for as long as it may live unread, from the last read on (scenario 35)", () =>
+      Effect.gen(function*() {
+        const store = yield* Store.Store
+        yield* store.set(makeIdle("read", 1000, 0))
+        yield* store.set(makeIdle("unread", 1000, 0))
+        for (const now of [900, 1800]) {
+          yield* TestClock.adjust(900)
+          const entry = (yield* store.get("read"))!
+          CacheEntry.use(entry, now)
+          yield* store.touch(entry)
+        }
+        yield* TestClock.adjust(999)
+        assert.deepStrictEqual(yield* keys(store), ["read"])
+        yield* TestClock.adjust(1)
+        assert.deepStrictEqual(yield* keys(store), [])
+      }).pipe(Effect.provide(layer({ sweepEvery: "1 hour" }))))
 
     it.effect("replaces an entry that is over by any other", () =>
       Effect.gen(function*() {

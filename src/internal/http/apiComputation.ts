@@ -13,9 +13,10 @@ import type { Flight } from "../flight.ts"
 import type { Encoded } from "../inputKey.ts"
 import type { Computed } from "../lookup.ts"
 import { functionTag, keyTag } from "../tagText.ts"
+import { watchAdded } from "./addedTo.ts"
 import type { ApiEndpoint } from "./apiEndpoint.ts"
 import type { Values } from "./apiInput.ts"
-import { storable } from "./storable.ts"
+import { isUnwell, storable } from "./storable.ts"
 
 type Response = HttpServerResponse.HttpServerResponse
 type Handler = Effect.Effect<Response, unknown, any>
@@ -56,27 +57,22 @@ export const makeApiComputation = ({ endpoint, isStream, now, run: runWith }: Op
     }
   }
 
-  // Who gets a response that is not stored gets the very response.
+  // Who gets a response that is not stored gets the very response. What was added to it is for one request.
   const succeeded = (
     key: string,
     response: Response,
     exit: Exit.Exit<unknown, unknown>,
-    decoded: Encoded
+    decoded: Encoded,
+    isAdded: boolean
   ): Effect.Effect<Computed> => {
     const form = storableOf(response, endpoint.statuses)
     if (form === "stream") isStream(key)
-    if (typeof form !== "object" || form.vary.some((header) => !input.headers.includes(header))) {
-      return Effect.succeed({
-        value: response,
-        body: undefined,
-        timeToLive: 0,
-        rejected: "response",
-        unwell: isUnwell(response.status)
-      })
+    if (isAdded || typeof form !== "object" || form.vary.some((header) => !input.headers.includes(header))) {
+      return Effect.succeed(notStored(Exit.succeed(response), isUnwell(response.status)))
     }
     const { age, body, head, staleIfError, staleWhileRevalidate } = form
     const unwell = isUnwell(response.status)
-    const computed = { value: response, body, head, age, staleIfError, staleWhileRevalidate, unwell }
+    const computed = { value: Exit.succeed(response), body, head, age, staleIfError, staleWhileRevalidate, unwell }
     // What the response says of its lifetime counts before what the policy says.
     if (form.timeToLive !== undefined) return Effect.succeed({ ...computed, timeToLive: form.timeToLive })
     return Effect.match(timeToLive(exit, decoded), {
@@ -86,12 +82,22 @@ export const makeApiComputation = ({ endpoint, isStream, now, run: runWith }: Op
   }
 
   // An error of the endpoint is stored as the response that it makes of it.
-  const failed = (cause: Cause.Cause<unknown>, decoded: Encoded): Effect.Effect<Computed, unknown, any> => {
+  const failed = (
+    flight: Flight,
+    cause: Cause.Cause<unknown>,
+    decoded: Encoded,
+    isAdded: boolean
+  ): Effect.Effect<Computed, unknown, any> => {
     const error = Cause.hasDies(cause) || Cause.hasInterrupts(cause) ? Option.none() : Cause.findErrorOption(cause)
-    if (errorTimeToLive === undefined || Option.isNone(error) || !endpoint.isOwnError(error.value)) {
-      return Effect.failCause(cause)
-    }
+    const status = Option.isNone(error) ? undefined : endpoint.statusOf(error.value)
+    if (Option.isNone(error) || status === undefined) return Effect.failCause(cause)
     const failure = Exit.failCause(cause)
+    // One that is an answer, as `404` is: what is stale is no better.
+    const isAnswer = !isUnwell(status)
+    if (errorTimeToLive === undefined || isAdded) {
+      return isAnswer ? Effect.succeed(notStored(failure, false)) : failure
+    }
+    if (isAnswer) flight.stale = undefined
     const stored = Effect.gen(function*() {
       const response = yield* endpoint.respondError(error.value)
       const form = storableOf(response, new Set([response.status]))
@@ -121,13 +127,21 @@ export const makeApiComputation = ({ endpoint, isStream, now, run: runWith }: Op
     return Effect.flatMap(known === undefined ? input.decode(encoded) : Effect.succeed(known), (decoded) => {
       flight.addTags(tagsOf(key))
       addDeps(flight, decoded)
-      return Effect.matchCauseEffect(runWith(run), {
-        onFailure: (cause) => failed(cause, decoded),
-        onSuccess: (response) => succeeded(key, response, run.exit ?? Exit.succeed(response), decoded)
+      return Effect.withFiber(({ context }) => {
+        const isAdded = watchAdded(context)
+        return Effect.matchCauseEffect(runWith(run), {
+          onFailure: (cause) => failed(flight, cause, decoded, isAdded()),
+          onSuccess: (response) => succeeded(key, response, run.exit ?? Exit.succeed(response), decoded, isAdded())
+        })
       })
     }) as Effect.Effect<Computed, unknown, Scope.Scope>
   }
 }
 
-// The errors in whose place something stale may be served (RFC 5861, section 4).
-const isUnwell = (status: number): boolean => status === 500 || (status >= 502 && status <= 504)
+const notStored = (exit: Exit.Exit<Response, unknown>, unwell: boolean): Computed => ({
+  value: exit,
+  body: undefined,
+  timeToLive: 0,
+  rejected: "response",
+  unwell
+})

@@ -13,13 +13,11 @@ import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import type * as HttpServerRequest from "effect/http/HttpServerRequest"
 import type * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Schema from "effect/Schema"
-import * as SchemaAST from "effect/SchemaAST"
-import * as SchemaRepresentation from "effect/SchemaRepresentation"
 import type * as CacheError from "../../CacheError.ts"
 import type * as CachePolicy from "../../CachePolicy.ts"
 import type { HttpPolicy } from "../../HttpPolicy.ts"
-import { digest } from "../digest.ts"
 import { definitionError } from "../errors.ts"
+import { described, fingerprintOf } from "../fingerprint.ts"
 import { type Resolved, resolvePolicy } from "../policy.ts"
 import { type ApiInput, makeApiInput } from "./apiInput.ts"
 import { type Style, styleOf } from "./httpPolicy.ts"
@@ -49,8 +47,8 @@ export interface ApiEndpoint {
   readonly style: Style
   /** The statuses that its schemas declare, which it may be stored with. */
   readonly statuses: ReadonlySet<number>
-  /** Whether a failure is one of its own errors. */
-  readonly isOwnError: (error: unknown) => boolean
+  /** The status of one of its own errors, `undefined` for what is none. */
+  readonly statusOf: (error: unknown) => number | undefined
   /** The response of one of its own errors. */
   readonly respondError: (error: unknown) => Effect.Effect<Response, never, any>
   readonly hasCredentials: (request: Request, search: Readonly<Record<string, unknown>>) => boolean
@@ -86,10 +84,10 @@ export const makeApiEndpoint = Effect.fnUntraced(function*(
     options,
     input,
     fingerprint: fingerprint(endpoint, successes, errors, options.version),
-    resolved: yield* resolvePolicy(where, { ...options, error }, defaults),
+    resolved: yield* resolvePolicy(where, { ...options, error, bringsWindows: true }, defaults),
     style: styleOf(options.http, Effect.isEffect(options.varyBy), input.headers),
     statuses: new Set(successes.values()),
-    isOwnError: isOneOf(errors.keys()),
+    statusOf: makeStatusOf(errors),
     respondError: yield* errorResponder(endpoint, group, annotations, errors),
     hasCredentials: credentialsOf(endpoint)
   }
@@ -116,9 +114,9 @@ const schemasOf = (endpoint: HttpApiEndpoint.Top, group: HttpApiGroup.Top) => {
 const asApi = (annotations: Context.Context<never>, group: object) =>
   ({ annotations, groups: { group } }) as unknown as HttpApi.Top
 
-const isOneOf = (schemas: Iterable<Schema.Top>): (u: unknown) => boolean => {
-  const tests = Array.from(schemas, (schema) => Schema.is(schema))
-  return (u) => tests.some((test) => test(u))
+const makeStatusOf = (errors: Statuses): ApiEndpoint["statusOf"] => {
+  const tests = Array.from(errors, ([schema, status]) => ({ is: Schema.is(schema), status }))
+  return (error) => tests.find(({ is }) => is(error))?.status
 }
 
 class Failure
@@ -189,11 +187,5 @@ const fingerprint = (
     status,
     HttpApiSchema.isWithHeaders(schema) ? [described(schema.schema), described(schema.headers)] : described(schema)
   ])
-  return digest(JSON.stringify([input, bodies, responses, version ?? ""], textOfOpaque)).slice(0, 16)
+  return fingerprintOf([input, bodies, responses, version ?? ""])
 }
-
-const described = ({ ast }: Schema.Top) =>
-  [ast, SchemaAST.toType(ast)].map((part) => SchemaRepresentation.toRepresentation(part))
-
-const textOfOpaque = (_: string, value: unknown): unknown =>
-  typeof value === "bigint" || value instanceof RegExp ? String(value) : value

@@ -16,7 +16,7 @@ import * as Schema from "effect/Schema"
 import * as SchemaAST from "effect/SchemaAST"
 import { canonicalUnsafe } from "../canonical.ts"
 import type { Encoded } from "../inputKey.ts"
-import { bodyFor, bodyOf, jsonText, parsed, slotOf, typeOf, urlOf } from "./apiSlot.ts"
+import { bodyFor, bodyOf, jsonText, parsed, searchOf, slotOf, typeOf, urlOf } from "./apiSlot.ts"
 
 type Request = HttpServerRequest.HttpServerRequest
 
@@ -63,6 +63,10 @@ export const makeApiInput = (endpoint: HttpApiEndpoint.Top, annotations: Context
     return decoded
   })
 
+  // What is in the search of a request without a body, besides the query.
+  const besideQuery = ({ payload }: Values): Encoded | undefined =>
+    payload === undefined || hasBody(endpoint.method) ? undefined : payload.value as Encoded
+
   const encode = Effect.fnUntraced(function*(type: string | undefined, decoded: Encoded) {
     const values: Mutable<Values> = {}
     // As a request has it: without what is undefined, and of JSON what its text holds.
@@ -74,7 +78,7 @@ export const makeApiInput = (endpoint: HttpApiEndpoint.Top, annotations: Context
       const value = yield* slot.encode(decoded["payload"])
       values.payload = { type, value: encoding === "Json" ? parsed(jsonText(value), undefined) : value }
     }
-    return values
+    return searchOf(values.query, besideQuery(values)) === undefined ? undefined : values
   })
 
   return {
@@ -115,20 +119,21 @@ export const makeApiInput = (endpoint: HttpApiEndpoint.Top, annotations: Context
     },
     /** The typed parts of a request. */
     decode,
-    /** The values that stand for these parts, however the request wrote them. */
+    /**
+     * The values that stand for these parts, however the request wrote them; `undefined` where no request has them all, because a
+     * query and a payload that share a field of it encode it differently.
+     */
     encode: (values: Values, decoded: Encoded) => encode(values.payload?.type, decoded),
     /** The services of a request that holds these values, and nothing else. */
     requestOf: (values: Values, context: Context.Context<never>): Context.Context<never> => {
       const { route } = Context.getUnsafe(context, HttpRouter.RouteContext)
-      const search = { ...values.query } as Record<string, string | Array<string>>
+      const search = { ...searchOf(values.query, besideQuery(values)) } as Record<string, string | Array<string>>
       const fields = { ...values.headers } as Record<string, string>
       let body: string | Uint8Array<ArrayBuffer> | undefined
-      if (values.payload !== undefined) {
+      if (values.payload !== undefined && hasBody(endpoint.method)) {
         const { type, value } = values.payload
-        if (hasBody(endpoint.method)) {
-          fields["content-type"] = type
-          body = bodyFor(payloads.get(type)!.encoding, value)
-        } else Object.assign(search, value)
+        fields["content-type"] = type
+        body = bodyFor(payloads.get(type)!.encoding, value)
       }
       const source = new globalThis.Request(`http://localhost${urlOf(endpoint.path, values.params, search)}`, {
         method: endpoint.method,

@@ -44,14 +44,15 @@ interface Asking {
   readonly fiber: Fiber.Fiber<unknown, unknown>
 }
 
-const maxStreams = 1000
+// Bounds what the keys of streams take in memory.
+const maxCharacters = 2 ** 20
 
 /** The endpoint through the cache. */
 export const serveEndpoint = ({ cache, claim, endpoint, inner, provide }: Served): Handler => {
   const { fingerprint, input, name, options: { consistency, varyBy }, resolved: { policy }, style } = endpoint
   const strong = consistency === "strong"
   const prefix = `${name}\t`
-  const streams = new LRUCache<string, true>({ max: maxStreams })
+  const streams = new LRUCache<string, true>({ maxSize: maxCharacters, sizeCalculation: (_, key) => key.length + 1 })
   const compute = makeApiComputation({
     endpoint,
     run: (run) => provide(inner, run),
@@ -96,8 +97,8 @@ export const serveEndpoint = ({ cache, claim, endpoint, inner, provide }: Served
     return Effect.matchCauseEffect(encoded, {
       onFailure: (cause) => Cause.hasInterrupts(cause) ? Effect.failCause(cause) : uncached("request", varied),
       onSuccess: ({ decoded, encoded }) => {
-        const key = keyOf(encoded, varied)
-        if (key === undefined) return uncached("request", varied)
+        const key = encoded === undefined ? undefined : keyOf(encoded, varied)
+        if (encoded === undefined || key === undefined) return uncached("request", varied)
         if (streams.has(key)) return uncached("stream", varied)
         const known = key === direct ? decoded : undefined
         const lookup: Lookup = {
@@ -126,11 +127,13 @@ export const serveEndpoint = ({ cache, claim, endpoint, inner, provide }: Served
     const { entry, exit, how } = answer
     if (entry !== undefined) return respondAnswer(entry, answer, request, cache.now(), style)
     if (exit !== undefined && Exit.isFailure(exit)) return exit as Exit.Exit<never, unknown>
+    const own = exit?.value as Exit.Exit<Response, unknown> | undefined
+    if (own !== undefined && Exit.isFailure(own)) return own
     // The body of a stream ended with its computation, and what must not be stored is for one request alone.
-    if (how !== "miss" || streams.has(key)) return uncached(streams.has(key) ? "stream" : "request", varied)
-    return Effect.succeed(
-      marked((exit as Exit.Success<Response>).value, answerStatus(answer, cache.now()))
-    )
+    if (how !== "miss" || own === undefined || streams.has(key)) {
+      return uncached(streams.has(key) ? "stream" : "request", varied)
+    }
+    return Effect.succeed(marked(own.value, answerStatus(answer, cache.now())))
   }
 
   const enter = (asking: Omit<Asking, "values">, context: Context.Context<never>): Handler => {

@@ -124,6 +124,21 @@ const formOf = (fields: Encoded): string =>
     )
   ).toString()
 
+/**
+ * The search parameters that say both a query and a payload, for a request without a body; `undefined` where they say different
+ * things of one name, so that there are none.
+ */
+export const searchOf = (query: Encoded = {}, payload: Encoded = {}): Encoded | undefined => {
+  const isShared = (name: string) => Object.hasOwn(query, name)
+  const fields = Object.entries(payload)
+  const differs = fields.some(([name, value]) =>
+    isShared(name) && formOf({ [name]: value }) !== formOf({ [name]: query[name] })
+  )
+  // One value is read as a list where that is wanted, but not the other way round.
+  const added = fields.filter(([name, value]) => !isShared(name) || !Array.isArray(value))
+  return differs ? undefined : { ...query, ...Object.fromEntries(added) }
+}
+
 /** The URL of a path with these parameters. */
 export const urlOf = (path: string, params: Encoded = {}, search: Encoded): string => {
   const filled = path.replace(

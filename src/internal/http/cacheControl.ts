@@ -8,7 +8,8 @@ export type Directives = ReadonlyMap<string, string | undefined>
 
 /**
  * The directives of a field value. Names are case-insensitive, an argument is a token or a quoted string (section 5.2), and
- * commas in quoted strings do not count. Unknown directives are kept (section 5.2.3).
+ * commas in quoted strings do not count. Unknown directives are kept (section 5.2.3). Of what is malformed `no-store`, `private`
+ * and `no-cache` count wherever they stand: what is in doubt is not to be used (section 4.2.1).
  *
  * Of one that is there more than once, the most restrictive form counts (section 4.2.1): the least number of seconds, and no
  * argument before any.
@@ -22,9 +23,18 @@ export const parseCacheControl = (value: string | undefined): Directives => {
     if (name === "") continue
     const argument = equals === -1 ? undefined : argumentOf(member, equals)
     directives.set(name, directives.has(name) ? stricter(name, directives.get(name), argument) : argument)
+    if (!wellFormed.test(member)) {
+      for (const word of wordsOf(member)) if (forbidding.has(word)) directives.set(word, undefined)
+    }
   }
   return directives
 }
+
+// Other separators than commas are a usual mistake. What such a text forbids is understood, and nothing else.
+const wellFormed = /^\s*(?:[\w!#$%&'*+.^`|~-]+(?:=(?:[\w!#$%&'*+.^`|~-]+|"(?:[^"\\]|\\.)*"))?\s*)?$/s
+const forbidding = new Set(["no-store", "private", "no-cache"])
+
+const wordsOf = (text: string): ReadonlyArray<string> => text.toLowerCase().match(/[\w-]+/g) ?? []
 
 // The text between commas. A quoted string that never ends is none, so that it cannot hide what comes after it.
 const membersOf = (value: string): ReadonlyArray<string> => {

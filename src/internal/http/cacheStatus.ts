@@ -28,7 +28,10 @@ export interface CacheStatus {
   readonly detail?: string | undefined
 }
 
-/** The field value. */
+// Proxies and clients bound the size of headers, some at 4 KB.
+const maxKey = 2048
+
+/** The field value. A key that is too long for one is left out. */
 export const cacheStatus = (status: CacheStatus): string => {
   let text = name
   if (status.hit === true) text += "; hit"
@@ -37,14 +40,18 @@ export const cacheStatus = (status: CacheStatus): string => {
   if (status.ttl !== undefined && status.ttl !== Infinity) text += `; ttl=${status.ttl}`
   if (status.stored === true) text += "; stored"
   if (status.collapsed === true) text += "; collapsed"
-  if (status.key !== undefined) text += `; key=${formatString(status.key)}`
+  const key = status.key === undefined ? undefined : formatString(status.key)
+  if (key !== undefined && key.length <= maxKey) text += `; key=${key}`
   if (status.detail !== undefined) text += `; detail=${status.detail}`
   return text
 }
 
-/** The seconds of freshness that an entry has left. They change when its age in whole seconds does. */
-export const ttlOf = ({ createdAt, expiresAt }: CacheEntry.CacheEntry, now: number): number =>
-  Math.floor((expiresAt - createdAt) / 1000) - Math.floor((now - createdAt) / 1000)
+/** The seconds of freshness that an entry has left. They change when its age in whole seconds does, and at its end. */
+export const ttlOf = ({ expiresAt, generatedAt }: CacheEntry.CacheEntry, now: number): number => {
+  const ttl = Math.floor((expiresAt - generatedAt) / 1000) - Math.floor((now - generatedAt) / 1000)
+  // What is over is below zero (section 2.4), also by less than a second.
+  return expiresAt <= now ? Math.min(-1, ttl) : ttl
+}
 
 /** A hit on an entry. */
 export const hitStatus = (entry: CacheEntry.CacheEntry, now: number): CacheStatus => ({
@@ -79,10 +86,10 @@ const forwarded = (because: CacheEvent.Because): "miss" | "request" | "stale" =>
 
 /**
  * Why a request went past the cache: it carries credentials and the route does not say `varyBy`; its method is not one
- * that can be cached whole; the response depends on something that no key can hold, or is a stream; the name of the
- * handler is taken.
+ * that can be cached whole; the response depends on something that no key can hold, or is a stream, or was not for all who
+ * waited for it; the name of the handler is taken.
  */
-export type BypassDetail = "credentials" | "method" | "request" | "stream" | "name-taken"
+export type BypassDetail = "credentials" | "method" | "request" | "response" | "stream" | "name-taken"
 
 /** Past the cache, neither read nor stored (section 2.2). */
 export const bypassStatus = (detail: BypassDetail): CacheStatus =>

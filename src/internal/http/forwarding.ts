@@ -9,10 +9,13 @@ import * as HttpBody from "effect/http/HttpBody"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Scope from "effect/Scope"
-import type * as Stream from "effect/Stream"
+import * as Stream from "effect/Stream"
 import type * as CacheEntry from "../../CacheEntry.ts"
+import { watchAdded } from "./addedTo.ts"
 import { collected } from "./collected.ts"
+import { isUnwell } from "./storable.ts"
 import { conditionsOf, headOf, isAbout, type Retention, retentionOf, setsCookies, updatedHead } from "./storedHead.ts"
+import { respondWith, withCookiesOf } from "./storedResponse.ts"
 
 type Response = HttpServerResponse.HttpServerResponse
 type Request = HttpServerRequest.HttpServerRequest
@@ -33,6 +36,8 @@ export interface Question {
 export interface Answered {
   /** To be sent on where it is not stored. */
   readonly response: Response
+  /** The status that the handler answered with. */
+  readonly status: number
   /** Whether the handler failed to answer, as far as what is stored is concerned (section 4.3.3; RFC 5861, section 4). */
   readonly unwell: boolean
   readonly storable: {
@@ -40,6 +45,8 @@ export interface Answered {
     readonly body: string | Uint8Array
     readonly retention: Retention
   } | undefined
+  /** Whether it is a 304 to the conditions of the client, which says that the whole response could be stored. */
+  readonly isHint: boolean
 }
 
 interface Forwarding {
@@ -56,6 +63,7 @@ export const makeForwarding = ({ handler, keep, maxBodyBytes, now }: Forwarding)
     const { handOver, scope } = yield* handlerScope(context)
     const run = (request: Request) =>
       Scope.provide(Effect.provideService(handler, HttpServerRequest.HttpServerRequest, request), scope)
+    const isAdded = watchAdded(context)
     const stored = held?.head
     const conditions = stored === undefined ? undefined : conditionsOf(stored)
     const asked = now()
@@ -69,20 +77,30 @@ export const makeForwarding = ({ handler, keep, maxBodyBytes, now }: Forwarding)
       response = yield* run(conditioned(request, none))
     }
     const came = now()
-    const unwell = failures.has(response.status)
-    const sentOn = (response: Response): Answered => {
+    const { status } = response
+    const unwell = isUnwell(status)
+    const sentOn = (response: Response, isHint = false): Answered => {
       handOver()
-      return { response, unwell, storable: undefined }
+      return { response, status, unwell, storable: undefined, isHint }
     }
+    const exchange = { asked, came, isAuthorized, keep }
     const head = isGood ? updatedHead(stored!, response, came) : headOf(response, came)
-    const retention = retentionOf(head, response.headers, { asked, came, isAuthorized, keep })
-    if (retention === undefined || (!isGood && setsCookies(response))) return sentOn(response)
+    if (status === 304 && !isGood) {
+      // It has the fields that the whole response would have (RFC 9110, section 15.4.5).
+      return sentOn(response, retentionOf({ ...head, status: 200 }, response.headers, exchange) !== undefined)
+    }
+    const retention = retentionOf(head, response.headers, exchange)
+    if (isGood && retention === undefined) {
+      // Nobody but the cache has asked under its conditions.
+      const { age } = response.headers
+      const headers = age === undefined ? head.headers : { ...head.headers, age }
+      return sentOn(withCookiesOf(respondWith(held!.body, { ...head, headers }, request, came), response))
+    }
+    if (retention === undefined || (!isGood && (setsCookies(response) || isAdded()))) return sentOn(response)
     const body = isGood ? held!.body : yield* Scope.provide(bodyOf(response, maxBodyBytes), scope)
     if (typeof body === "object" && "response" in body) return sentOn(body.response)
-    return { response, unwell, storable: { head, body, retention } }
+    return { response, status, unwell, storable: { head, body, retention }, isHint: false }
   })
-
-const failures = new Set([500, 502, 503, 504])
 
 const none: Readonly<Record<string, string>> = {}
 
@@ -110,7 +128,11 @@ const handlerScope = Effect.fnUntraced(function*(context: Context.Context<never>
   }
 })
 
-// The body of a response, or a response with all of it that is sent on, because it is more than is stored, or never ends.
+// How long a client waits for a body that could be stored to end, in milliseconds.
+const maxReading = 5000
+
+// The body of a response, or a response with all of it that is sent on: because it is more than is stored, takes too long, never
+// ends, or is not the whole of it (RFC 9111, section 3.3).
 const bodyOf = Effect.fnUntraced(function*(
   response: Response,
   most: number
@@ -121,9 +143,18 @@ const bodyOf = Effect.fnUntraced(function*(
   // A copy: the handler may use its buffer again.
   if (body._tag === "Uint8Array") return body.text ?? Uint8Array.from(body.body)
   if (body.contentType.startsWith("text/event-stream")) return { response }
-  const read = yield* collected(body.stream, most)
-  return read.bytes ?? { response: withStream(response, body, read.stream) }
+  const read = yield* collected(body.stream, most, maxReading)
+  if (read.bytes === undefined) return { response: withStream(response, body, read.stream) }
+  return isWhole(response, read.bytes.length)
+    ? read.bytes
+    : { response: withStream(response, body, Stream.make(read.bytes)) }
 })
+
+// Who has decoded the content of a response may have left the length of what was encoded.
+const isWhole = ({ headers }: Response, size: number): boolean => {
+  const length = headers["content-length"]
+  return length === undefined || headers["content-encoding"] !== undefined || Number(length) === size
+}
 
 const withStream = (
   response: Response,

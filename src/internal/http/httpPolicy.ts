@@ -1,6 +1,7 @@
 /**
  * How one route speaks HTTP, with its defaults.
  */
+import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import type { HttpPolicy, TagHeader } from "../../HttpPolicy.ts"
 
 /** What the responses of one route have in common. */
@@ -9,6 +10,8 @@ export interface Style {
   readonly isPrivate: boolean
   /** All request headers that the response depends on, for `Vary` (RFC 9110, section 12.5.5). */
   readonly vary: string | undefined
+  /** The same for what caches in front may use without asking. */
+  readonly varyUsed: string | undefined
   /** Whether clients are told how long they may use a response, and CDNs are. */
   readonly toClients: boolean
   readonly toCdns: boolean
@@ -21,18 +24,21 @@ export interface Style {
 
 /**
  * The style of a route whose responses depend on these request headers. What depends on somebody's credentials belongs to one
- * user, also where caches in front do not know about `Vary`.
+ * user, also where caches in front do not know about `Vary`. Of a `guarded` route nobody has said what it makes of credentials:
+ * what it answers without them is not for a request that has some, in front neither.
  */
 export const styleOf = (
   http: HttpPolicy | undefined,
   isPrivate: boolean,
-  headers: ReadonlyArray<string>
+  headers: ReadonlyArray<string>,
+  guarded = false
 ): Style => {
   // What is no token is the name of no header: nobody can send it (RFC 9110, section 5.1).
   const vary = Array.from(new Set(headers.filter((name) => token.test(name))))
   return {
     isPrivate: isPrivate || vary.includes("authorization") || vary.includes("cookie"),
-    vary: vary.length === 0 ? undefined : vary.join(", "),
+    vary: listed(vary),
+    varyUsed: listed(guarded ? Array.from(new Set([...vary, ...credentials])) : vary),
     toClients: http?.cacheControl === "policy",
     toCdns: http?.cdnCacheControl === "policy",
     etag: http?.etag ?? "strong",
@@ -42,4 +48,19 @@ export const styleOf = (
   }
 }
 
+const credentials = ["authorization", "cookie"]
+
+const listed = (names: ReadonlyArray<string>): string | undefined => names.length === 0 ? undefined : names.join(", ")
+
 const token = /^[\w!#$%&'*+.^`|~-]+$/
+
+/** Whether a request carries credentials, or did so before middleware took them out. */
+export const hasCredentials = ({ headers, source }: HttpServerRequest): boolean =>
+  credentials.some((name) => headers[name] !== undefined || wasSent(source, name) === true)
+
+/** Whether a header was sent, `undefined` where the source of a request is none that is known. */
+export const wasSent = (source: object, name: string): boolean | undefined => {
+  const headers: unknown = "headers" in source ? source.headers : undefined
+  if (headers instanceof globalThis.Headers) return headers.has(name)
+  return typeof headers === "object" && headers !== null ? name in headers : undefined
+}

@@ -5,8 +5,12 @@
  * response from the recorded parts of the request only.
  */
 import type * as HttpServerRequest from "effect/http/HttpServerRequest"
+import { NodeInspectSymbol } from "effect/Inspectable"
 
-/** What was read: `header:accept`, `cookie:theme`, `query:page`, or `url` for all of the query at once. */
+/**
+ * What was read: `header:accept`, `cookie:theme`, `query:page`, `protocol`, or `url` for all of the query at once. Of what is unshareable
+ * these are the parts that were read before it turned out to be.
+ */
 export interface Recording {
   readonly parts: Set<string>
   /** Something was read that no key can hold: the body, the peer, all headers at once. */
@@ -21,37 +25,42 @@ export const recordedRequest = (
   request: HttpServerRequest.HttpServerRequest,
   recording: Recording
 ): HttpServerRequest.HttpServerRequest =>
-  new Proxy(request, {
-    get: (target, property) => {
-      if (typeof property === "symbol" || property.startsWith("~")) return Reflect.get(target, property, target)
+  recorded(request, recording, {
+    get: (property) => {
+      if (typeof property === "symbol" || property.startsWith("~")) return Reflect.get(request, property, request)
       switch (property) {
         case "headers":
-          return recordedRecord(target.headers, "header:", recording)
+          return recordedRecord(request.headers, "header:", recording)
         case "cookies":
-          return recordedRecord(target.cookies, "cookie:", recording)
+          return recordedRecord(request.cookies, "cookie:", recording)
         case "url":
         case "originalUrl":
-          recording.parts.add("url")
-          return target[property]
+          note(recording, "url")
+          return request[property]
+        case "protocol":
+          note(recording, "protocol")
+          return request.protocol
         case "method":
           // HEAD is answered from the entry of GET.
-          return target.method === "HEAD" ? "GET" : target.method
+          return request.method === "HEAD" ? "GET" : request.method
         default: {
           recording.unshareable = true
-          const value: unknown = Reflect.get(target, property, target)
-          return typeof value === "function" ? value.bind(target) : value
+          const value: unknown = Reflect.get(request, property, request)
+          return typeof value === "function" ? value.bind(request) : value
         }
       }
     },
-    getOwnPropertyDescriptor: (target, property) => {
+    // Whether a request has a property says nothing of who sent it.
+    asked: () => {},
+    described: () => {
       recording.unshareable = true
-      return Reflect.getOwnPropertyDescriptor(target, property)
-    },
-    ownKeys: (target) => {
-      recording.unshareable = true
-      return Reflect.ownKeys(target)
     }
   })
+
+// What is read after something that no key can hold does not matter any more.
+const note = (recording: Recording, part: string): void => {
+  if (!recording.unshareable) recording.parts.add(part)
+}
 
 // By these effect knows its records of headers. No header has such a name: it holds no `/` (RFC 9110, section 5.1). Cookies and
 // parameters may, and effect knows their records by nothing.
@@ -59,26 +68,53 @@ const isTypeId = (prefix: string, property: string): boolean => prefix === "head
 
 /** A record of which each property that is read or asked for is a part of the recording. */
 export const recordedRecord = <A extends object>(record: A, prefix: string, recording: Recording): A => {
-  const note = (property: string | symbol) => {
-    if (typeof property === "string" && !isTypeId(prefix, property)) recording.parts.add(prefix + property)
+  const asked = (property: string | symbol) => {
+    if (typeof property === "string" && !isTypeId(prefix, property)) note(recording, prefix + property)
   }
-  return new Proxy(record, {
-    get: (target, property) => {
-      note(property)
-      return Reflect.get(target, property, target)
+  return recorded(record, recording, {
+    get: (property) => {
+      asked(property)
+      const value: unknown = Reflect.get(record, property, record)
+      // A copy: the key is made of the values after the handler ran.
+      return Array.isArray(value) ? value.slice() : value
     },
-    has: (target, property) => {
-      note(property)
-      return Reflect.has(target, property)
+    asked,
+    described: asked
+  })
+}
+
+interface Reading {
+  readonly get: (property: string | symbol) => unknown
+  readonly asked: (property: string | symbol) => void
+  readonly described: (property: string | symbol) => void
+}
+
+// Stands for an object. The target of the proxy is another one: Node inspects the target of a proxy and asks no trap. What it
+// shows then is the object, and that is all of it. Whoever changes the object has something else than what was sent.
+const recorded = <A extends object>(object: A, recording: Recording, { asked, described, get }: Reading): A => {
+  const unshareable = (): A => {
+    recording.unshareable = true
+    return object
+  }
+  const target = Object.create(Reflect.getPrototypeOf(object), {
+    [NodeInspectSymbol]: { value: unshareable, configurable: true }
+  }) as A
+  return new Proxy(target, {
+    get: (_, property) => get(property),
+    has: (_, property) => {
+      asked(property)
+      return Reflect.has(object, property)
     },
-    getOwnPropertyDescriptor: (target, property) => {
-      note(property)
-      return Reflect.getOwnPropertyDescriptor(target, property)
+    getOwnPropertyDescriptor: (_, property) => {
+      described(property)
+      const descriptor = Reflect.getOwnPropertyDescriptor(object, property)
+      // What the target does not have, a proxy may only describe as something that can be changed.
+      return descriptor === undefined ? undefined : { ...descriptor, configurable: true }
     },
-    ownKeys: (target) => {
-      recording.unshareable = true
-      return Reflect.ownKeys(target)
-    }
+    ownKeys: () => Reflect.ownKeys(unshareable()),
+    set: (_, property, value) => Reflect.set(unshareable(), property, value),
+    defineProperty: (_, property, descriptor) => Reflect.defineProperty(unshareable(), property, descriptor),
+    deleteProperty: (_, property) => Reflect.deleteProperty(unshareable(), property)
   })
 }
 
@@ -90,6 +126,7 @@ export const partOf = (
 ): string | ReadonlyArray<string> | undefined => {
   // Middleware may have rewritten the URL.
   if (part === "url") return [request.originalUrl, request.url]
+  if (part === "protocol") return request.protocol
   const colon = part.indexOf(":")
   const name = part.slice(colon + 1)
   switch (part.slice(0, colon)) {
@@ -103,7 +140,8 @@ export const partOf = (
 }
 
 /** Whether a text can be the name of a part. */
-export const isPart = (text: string): boolean => text === "url" || /^(?:header|cookie|query):/.test(text)
+export const isPart = (text: string): boolean =>
+  text === "url" || text === "protocol" || /^(?:header|cookie|query):/.test(text)
 
 const own = <A>(record: Readonly<Record<string, A>>, name: string): A | undefined =>
   Object.hasOwn(record, name) ? record[name] : undefined

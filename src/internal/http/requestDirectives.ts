@@ -30,9 +30,9 @@ export const askedBy = (request: HttpServerRequest.HttpServerRequest): Asked | u
       onlyIfCached: directives.has("only-if-cached"),
       noStore: directives.has("no-store")
     },
-    accepts: ({ createdAt, expiresAt }, now) => {
+    accepts: ({ expiresAt, generatedAt }, now) => {
       if (maxAge === undefined && minFresh === undefined && maxStale === undefined) return true
-      const left = Math.min(expiresAt - createdAt, (maxAge ?? Infinity) * 1000) - (now - createdAt)
+      const left = Math.min(expiresAt - generatedAt, (maxAge ?? Infinity) * 1000) - (now - generatedAt)
       return left >= ((minFresh ?? 0) - (maxStale ?? 0)) * 1000
     }
   }

@@ -7,10 +7,10 @@ import type * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type * as CacheEntry from "../../CacheEntry.ts"
 import type { Answer } from "../lookup.ts"
-import { formatCacheControl } from "./cacheControl.ts"
+import { formatCacheControl, parseCacheControl } from "./cacheControl.ts"
 import { answerStatus, type CacheStatus, cacheStatus, hitStatus } from "./cacheStatus.ts"
 import { etagOf, isNotModified, notModifiedHeaders, weak } from "./conditional.ts"
-import type { Style } from "./httpPolicy.ts"
+import { type Style, wasSent } from "./httpPolicy.ts"
 import { tagHeader } from "./tagHeader.ts"
 
 type Request = HttpServerRequest.HttpServerRequest
@@ -59,8 +59,8 @@ export const respondAnswer = (
 /** Whether an answer is something that was stored. */
 export const isStored = ({ exit, stale }: Answer): boolean => exit === undefined || stale !== undefined
 
-const ageOf = ({ createdAt }: CacheEntry.CacheEntry, now: number): number =>
-  Math.max(0, Math.floor((now - createdAt) / 1000))
+const ageOf = ({ generatedAt }: CacheEntry.CacheEntry, now: number): number =>
+  Math.max(0, Math.floor((now - generatedAt) / 1000))
 
 // For other methods the condition would be a reason not to act (RFC 9110, section 13.1.2), and where the answer without it
 // would not be a success it does not count (section 13.2.1). Reading `request.headers` builds a record of all of them: the
@@ -68,14 +68,8 @@ const ageOf = ({ createdAt }: CacheEntry.CacheEntry, now: number): number =>
 const mayBeConditional = ({ head }: CacheEntry.CacheEntry, { method, source }: Request): boolean => {
   if (method !== "GET" && method !== "HEAD" && method !== "QUERY") return false
   if (head !== undefined && (head.status < 200 || head.status >= 300)) return false
-  return mayHave(source, "if-none-match") ||
-    (head?.headers["last-modified"] !== undefined && mayHave(source, "if-modified-since"))
-}
-
-const mayHave = (source: object, name: string): boolean => {
-  const headers: unknown = "headers" in source ? source.headers : undefined
-  if (headers instanceof globalThis.Headers) return headers.has(name)
-  return typeof headers !== "object" || headers === null || name in headers
+  return wasSent(source, "if-none-match") !== false ||
+    (head?.headers["last-modified"] !== undefined && wasSent(source, "if-modified-since") !== false)
 }
 
 const headersOf = (
@@ -90,28 +84,53 @@ const headersOf = (
   if (own["etag"] === undefined && style.etag !== false) {
     headers["etag"] = style.etag === "weak" ? weak(etagOf(entry)) : etagOf(entry)
   }
-  headers["cache-control"] = own["cache-control"] ?? control(entry, style.isPrivate, style.toClients && mayBeUsed)
+  headers["cache-control"] ??= control(entry, style.isPrivate, style.toClients && mayBeUsed)
   // A CDN takes this in place of `Cache-Control`: it says nothing of what belongs to one user.
-  if (style.toCdns && !style.isPrivate) {
-    headers["cdn-cache-control"] = own["cdn-cache-control"] ?? control(entry, false, mayBeUsed)
-  }
-  if (style.vary !== undefined) headers["vary"] = merged(own["vary"], style.vary)
+  if (style.toCdns && !style.isPrivate) headers["cdn-cache-control"] ??= control(entry, false, mayBeUsed)
+  tellCaches(headers, style, style.isPrivate)
   const tags = style.tagHeader === undefined ? undefined : tagHeader(style.tagHeader, entry.tags)
   if (tags !== undefined) headers[tags[0]] = tags[1]
-  if (age !== undefined) headers["age"] = String(age)
+  if (age === undefined) delete headers["age"]
+  else headers["age"] = String(age)
   headers["cache-status"] = withStatus(own["cache-status"], style.statusKey ? { ...status, key: entry.key } : status)
   return headers
 }
 
 const none: Readonly<Record<string, string>> = {}
 
+/** Has the headers of a response tell caches in front whose it is, and for which requests it may be used. */
+export const tellCaches = (headers: Record<string, string>, style: Style, isPrivate: boolean): void => {
+  if (isPrivate) headers["cache-control"] = toPrivate(headers["cache-control"])
+  const vary = style.vary === style.varyUsed || !mayBeUsed(headers) ? style.vary : style.varyUsed
+  if (vary !== undefined) headers["vary"] = merged(headers["vary"], vary)
+}
+
+// `public` and `s-maxage` are words for shared caches: they say that it may be shared, also what belongs to credentials (RFC
+// 9111, section 3.5). A lifetime alone does not.
+const toPrivate = (own: string | undefined): string => {
+  if (own === undefined) return "private, no-cache"
+  const directives = parseCacheControl(own)
+  const isSaid = directives.has("no-store") || directives.has("public") || directives.has("s-maxage") ||
+    (directives.has("private") && directives.get("private") === undefined)
+  return isSaid ? own : `private, ${own}`
+}
+
+// Where nothing is said of it, a date is enough for a cache to guess (RFC 9111, section 4.2.2).
+const mayBeUsed = (headers: Readonly<Record<string, string>>): boolean => {
+  if (headers["cdn-cache-control"] !== undefined) return true
+  const own = headers["cache-control"]
+  if (own === undefined) return headers["expires"] !== undefined || headers["last-modified"] !== undefined
+  const directives = parseCacheControl(own)
+  return !directives.has("no-store") && !directives.has("no-cache")
+}
+
 // Whoever stores the response has to ask before using it again, where no invalidation could reach it: `no-cache` is that (RFC
 // 9111, section 5.2.2.4), and the validator makes the question cheap. As `Age` is sent, `max-age` is the whole lifetime.
-const control = ({ createdAt, expiresAt, terms }: CacheEntry.CacheEntry, isPrivate: boolean, mayBeUsed: boolean) => {
+const control = ({ expiresAt, generatedAt, terms }: CacheEntry.CacheEntry, isPrivate: boolean, mayBeUsed: boolean) => {
   if (!mayBeUsed || expiresAt === Infinity) return isPrivate ? "private, no-cache" : "no-cache"
   return formatCacheControl({
     private: isPrivate,
-    "max-age": (expiresAt - createdAt) / 1000,
+    "max-age": (expiresAt - generatedAt) / 1000,
     "stale-while-revalidate": terms === undefined ? undefined : windowOf(terms.staleUntil - expiresAt),
     "stale-if-error": terms === undefined ? undefined : windowOf(terms.errorUntil - expiresAt)
   })
@@ -123,7 +142,7 @@ const windowOf = (millis: number): number | undefined => millis >= 1000 ? millis
 const merged = (own: string | undefined, all: string): string => {
   if (own === undefined) return all
   const listed = new Set(own.toLowerCase().split(",").map((name) => name.trim()))
-  return [own, ...all.split(", ").filter((name) => !listed.has(name))].join(", ")
+  return listed.has("*") ? own : [own, ...all.split(", ").filter((name) => !listed.has(name))].join(", ")
 }
 
 /** `Cache-Status` with what this cache did, after what caches before it did (RFC 9211, section 2). */

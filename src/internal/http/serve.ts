@@ -10,7 +10,7 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type * as CacheEntry from "../../CacheEntry.ts"
 import type { HttpPolicy } from "../../HttpPolicy.ts"
 import type { CachedFunction } from "../cachedFunction.ts"
-import { inputError, releasedError, resultError } from "../errors.ts"
+import { inputError, notCachedError, releasedError, resultError } from "../errors.ts"
 import type { Encoded } from "../inputKey.ts"
 import type { Answer, Cache, Lookup } from "../lookup.ts"
 import { withVaried, withVariedUnsafe } from "../varied.ts"
@@ -40,17 +40,19 @@ interface Asking {
 }
 
 /**
- * The handler of a cached function. `headers` maps input fields to request headers; `http` says how the route speaks HTTP.
+ * The handler of a cached function. `headers` maps input fields to request headers; `http` says how the route speaks HTTP; a
+ * `guarded` one is not asked by requests with credentials.
  */
 export const serve = (
   { cache, claim, fn, request: lookupOf, varyBy }: Served,
   headers: Readonly<Record<string, string | undefined>>,
-  http?: HttpPolicy
+  http?: HttpPolicy,
+  guarded = false
 ): Handler => {
   const { input } = fn
   const fields: Fields = { names: input.names, lists: input.lists, headers: lowerCase(headers) }
   const mapped = Object.values(fields.headers).filter((header) => header !== undefined)
-  const style = styleOf(http, varyBy !== undefined, mapped)
+  const style = styleOf(http, varyBy !== undefined, mapped, guarded)
 
   // What is stored of a failure is a failure again. One that cannot be read any more is computed anew.
   const serveStored = (entry: CacheEntry.CacheEntry, { request }: Asking, again: () => Handler): Handler =>
@@ -143,7 +145,8 @@ export const serve = (
 export const serveUncached = (
   fn: CachedFunction,
   varyBy: Effect.Effect<unknown, unknown, any> | "nothing" | undefined,
-  headers: Readonly<Record<string, string | undefined>>
+  headers: Readonly<Record<string, string | undefined>>,
+  http?: HttpPolicy
 ) => {
   const fields: Fields = { names: fn.input.names, lists: fn.input.lists, headers: lowerCase(headers) }
   return Effect.fnUntraced(function*(detail: BypassDetail): Effect.fn.Return<
@@ -153,6 +156,9 @@ export const serveUncached = (
   > {
     const context = yield* Effect.context<HttpServerRequest.HttpServerRequest>()
     const request = Context.get(context, HttpServerRequest.HttpServerRequest)
+    if (http?.requestCacheControl === "obey" && askedBy(request)?.options.onlyIfCached === true) {
+      return yield* Effect.fail(notCachedError(fn.name))
+    }
     const body = isBodiless(request) ? none : yield* readBody(request, (cause) => inputError(fn.name, cause))
     const varied = varyBy === undefined || varyBy === "nothing" ? undefined : yield* varyBy
     const values = readInput(fields, context, request, body)

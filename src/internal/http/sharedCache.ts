@@ -15,19 +15,19 @@ import type * as Fiber from "effect/Fiber"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Scope from "effect/Scope"
-import { LRUCache } from "lru-cache"
 import type * as CacheEntry from "../../CacheEntry.ts"
 import type { Flight } from "../flight.ts"
 import type { Answer, Cache, Computed, Lookup } from "../lookup.ts"
 import type { Policy } from "../policy.ts"
 import { functionTag, keyTag } from "../tagText.ts"
 import { answerStatus, type CacheStatus } from "./cacheStatus.ts"
-import { makeForwarding } from "./forwarding.ts"
+import { type Answered, makeForwarding } from "./forwarding.ts"
+import { makePassing } from "./passing.ts"
 import { anew } from "./requestDirectives.ts"
 import { type Asking, askingOf, field, isFieldName, pastBecause } from "./sharedRequest.ts"
 import { isForAll } from "./storedHead.ts"
-import { respondHit, respondStored, type SharedStyle, withCacheStatus } from "./storedResponse.ts"
-import { changedBy, targetUri } from "./targetUri.ts"
+import { respondHit, respondStored, type SharedStyle, withCacheStatus, withCookiesOf } from "./storedResponse.ts"
+import { besideUri, changedBy, hasHost, targetUri } from "./targetUri.ts"
 import { makeVariants, variantKey } from "./variants.ts"
 import { normalised, varyNames } from "./varyHeader.ts"
 
@@ -53,9 +53,9 @@ interface Alone {
 
 const withoutScope: (context: Context.Context<never>) => Context.Context<never> = Context.omit(Scope.Scope)
 
+const success = HttpServerResponse.empty()
 const fingerprint = "rfc9111-1"
 const maxNames = 32
-const maxPassed = 10_000
 // A request that joins a flight and then turns out not to share its variant asks again.
 const maxAttempts = 3
 
@@ -65,7 +65,7 @@ export const makeSharedCache = (
   cache: Cache
 ): Handled => {
   const tag = functionTag(name)
-  const baseOf = (uri: string): string => `${name}\t${uri}`
+  const baseOf = (uri: string, beside: string): string => `${name}\t${beside}${beside === "" ? "" : "\t"}${uri}`
   const variants = makeVariants<undefined>({
     cache,
     maxVariants,
@@ -75,8 +75,7 @@ export const makeSharedCache = (
     derive: () => undefined
   })
   const ask = makeForwarding({ handler, now: cache.now, keep, maxBodyBytes })
-  // What could not be stored the last time: nobody waits for it.
-  const passed = new LRUCache<string, true>({ max: maxPassed })
+  const passing = makePassing()
   let computedAlone = 0
 
   const keyOf = ({ base, request }: Asking, names: Iterable<string> = variants.known(base)?.names ?? []): string =>
@@ -85,28 +84,33 @@ export const makeSharedCache = (
   const served = Effect.withFiber((fiber): Handled => {
     const { context } = fiber
     const request = Context.getUnsafe(context, HttpServerRequest.HttpServerRequest)
-    const uri = targetUri(request)
     const because = pastBecause(request)
-    if (because !== undefined) return forward(request, uri, because)
-    const asking = askingOf(request, context, uri, baseOf(uri), obeys)
+    if (because !== undefined) return forward(request, because)
+    const asking = askingOf(request, context, baseOf(targetUri(request), besideUri(request)), obeys)
     return variants.known(asking.base) === undefined
       ? Effect.flatMap(variants.load(asking.base, fiber), () => attempt(asking, fiber))
       : attempt(asking, fiber)
   })
 
-  // Past the cache; where the request has changed something, what is stored of that ends. That the log does not take it keeps
-  // nobody from the response: it has ended here, and the log is told later.
-  const forward = (request: Request, uri: string, because: CacheStatus): Handled =>
-    Effect.flatMap(handler, (response) => {
-      const answered = withCacheStatus(response, { ...because, fwdStatus: response.status })
-      const tags = changedBy(uri, request.method, response).map((changed) => keyTag(tag, baseOf(changed)))
-      return tags.length === 0
-        ? Effect.succeed(answered)
-        : Effect.as(Effect.catch(cache.forget(tags), (error) => Effect.logWarning(error.message)), answered)
-    })
+  // Past the cache; where the request has changed something, what is stored of that ends.
+  const forward = (request: Request, because: CacheStatus): Handled =>
+    // What a handler had done when its client hung up nobody knows.
+    Effect.flatMap(Effect.onInterrupt(handler, () => ended(request, success)), (response) =>
+      Effect.as(
+        ended(request, response),
+        withCacheStatus(response, { ...because, fwdStatus: response.status })
+      ))
+
+  // That the log does not take it keeps nobody from the response: it has ended here, and the log is told later.
+  const ended = (request: Request, response: Response): Effect.Effect<void> => {
+    const changed = hasHost(request.headers) ? changedBy(targetUri(request), request.method, response) : []
+    if (changed.length === 0) return Effect.void
+    const tags = changed.map((uri) => keyTag(tag, baseOf(uri, besideUri(request))))
+    return Effect.catch(cache.forget(tags), (error) => Effect.logWarning(error.message))
+  }
 
   const attempt = (asking: Asking, fiber: Fiber.Fiber<unknown, unknown>): Handled => {
-    const { asked, base, isAuthorized, request, uri } = asking
+    const { asked, base, isAuthorized, request } = asking
     const key = keyOf(asking)
     const isFresh = asked?.options.fresh === true
     const entry = isFresh ? undefined : cache.peek(key, fingerprint, fiber)
@@ -119,7 +123,7 @@ export const makeSharedCache = (
     const alone = Effect.suspend(() => computeAlone(asking))
     if (request.method === "HEAD") {
       const isRequired = asked?.options.onlyIfCached === true
-      return stored(asking, key, isRequired ? alone : forward(request, uri, { fwd: "miss" }))
+      return stored(asking, key, isRequired ? alone : forward(request, { fwd: "miss" }))
     }
     if (!isAuthorized) return look(asking, maxAttempts)
     return isFresh ? alone : stored(asking, key, alone)
@@ -141,7 +145,7 @@ export const makeSharedCache = (
 
   const look = (asking: Asking, attempts: number): Handled => {
     const key = keyOf(asking)
-    if (attempts === 0 || passed.has(key)) return computeAlone(asking)
+    if (attempts === 0 || passing.has(key)) return computeAlone(asking)
     const lookup = lookupOf(asking, key)
     return Effect.flatMap(cache.lookup(lookup), (answer) => {
       const isStored = answer.exit === undefined && answer.entry !== undefined
@@ -166,21 +170,20 @@ export const makeSharedCache = (
       return Effect.succeed(respondStored(entry!, request, answerStatus(answer, now), now, style))
     }
     if (exit !== undefined && Exit.isFailure(exit)) return exit as Exit.Exit<never, unknown>
-    const origin = exit?.value as Response | undefined
+    const origin = exit?.value as Answered | undefined
     const status = { ...answerStatus(answer, now), fwdStatus: origin?.status }
     if (how === "joined" && origin !== undefined) {
       if (entry === undefined) return computeAlone(asking)
       if (entry.key !== keyOf(asking)) return look(asking, attempts - 1)
       if (entry.expiresAt <= now) return computeAlone(asking, entry)
     }
-    if (entry === undefined) return Effect.succeed(withCacheStatus(origin!, status))
-    const response = respondStored(entry, request, status, now, style, origin)
+    if (entry === undefined) return Effect.succeed(withCacheStatus(origin!.response, status))
+    const response = respondStored(entry, request, status, now, style, origin?.response)
     if (how !== "miss" || origin === undefined) {
       variants.used(base, entry)
       return Effect.succeed(response)
     }
-    // Cookies are for who asked.
-    return Effect.as(variants.stored(base, entry), HttpServerResponse.mergeCookies(response, origin.cookies))
+    return Effect.as(variants.stored(base, entry), withCookiesOf(response, origin.response))
   }
 
   const lookupOf = (asking: Asking, key: string, alone?: Alone): Lookup => ({
@@ -200,26 +203,28 @@ export const makeSharedCache = (
     const { base, context, isAuthorized, request } = asking
     flight.addTags([tag, keyTag(tag, base)])
     const asked = keyOf(asking)
-    const { response, storable, unwell } = yield* ask({
+    const answered = yield* ask({
       request,
       context,
       held: flight.stale ?? alone?.known,
       isAlone: alone !== undefined,
       isAuthorized
     })
+    const { isHint, storable, unwell } = answered
     if (storable === undefined) {
-      if (!isAuthorized && !unwell) passed.set(asked, true)
-      return { value: response, body: undefined, timeToLive: 0, rejected: "response", unwell }
+      if (isHint) passing.hint(asked)
+      else if (!isAuthorized && !unwell && !passing.has(asked)) passing.add(asked)
+      return { value: answered, body: undefined, timeToLive: 0, rejected: "response", unwell }
     }
     const { body, head, retention } = storable
     const names = varyNames(head.headers["vary"])
     const learned = yield* variants.learn(base, names)
     if (learned === undefined) {
-      passed.set(asked, true)
-      return { ...retention, key: keyOf(asking, names), value: response, body, head, unwell, rejected: "response" }
+      passing.add(asked)
+      return { ...retention, key: keyOf(asking, names), value: answered, body, head, unwell, rejected: "response" }
     }
-    passed.delete(asked)
-    return { ...retention, key: keyOf(asking, learned.names), value: response, body, head, unwell }
+    passing.remove(asked)
+    return { ...retention, key: keyOf(asking, learned.names), value: answered, body, head, unwell }
   })
 
   return served

@@ -55,7 +55,11 @@ const makeHandler = Effect.fnUntraced(function*(
   cache: Cache
 ): Effect.fn.Return<Handled, CacheError.CacheError> {
   const where = `shared cache ${JSON.stringify(name)}`
-  const resolved = yield* resolvePolicy(where, { policy }, CachePolicy.override(defaults, cache.policy ?? {}))
+  const resolved = yield* resolvePolicy(
+    where,
+    { policy, bringsWindows: true },
+    CachePolicy.override(defaults, cache.policy ?? {})
+  )
   const settings = {
     name,
     policy: resolved.policy,

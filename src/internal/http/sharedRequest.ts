@@ -5,6 +5,7 @@ import type * as Context from "effect/Context"
 import type * as HttpServerRequest from "effect/http/HttpServerRequest"
 import type { CacheStatus } from "./cacheStatus.ts"
 import { type Asked, askedBy } from "./requestDirectives.ts"
+import { hasHost } from "./targetUri.ts"
 
 type Request = HttpServerRequest.HttpServerRequest
 
@@ -13,8 +14,7 @@ export interface Asking {
   readonly request: Request
   /** Its services. */
   readonly context: Context.Context<never>
-  readonly uri: string
-  /** The key of the URI: its variants are below. */
+  /** The key of its URI: the variants are below. */
   readonly base: string
   readonly isAuthorized: boolean
   readonly asked: Asked | undefined
@@ -24,13 +24,11 @@ export interface Asking {
 export const askingOf = (
   request: Request,
   context: Context.Context<never>,
-  uri: string,
   base: string,
   obeys: boolean
 ): Asking => ({
   request,
   context,
-  uri,
   base,
   isAuthorized: field(request, "authorization") !== undefined,
   asked: obeys ? askedBy(request) : undefined
@@ -45,12 +43,13 @@ export const isFieldName = (text: string): boolean => /^[a-z\d!#$%&'*+.^_`|~-]+$
 
 /**
  * Why a request goes past the cache: its method, or because no stored response answers it, or the handler has to judge. It is for a
- * part, under a condition that is about changing something, with a body, or for another protocol.
+ * part, under a condition that is about changing something, with a body, or for another protocol, or its host
+ * is none.
  */
 export const pastBecause = ({ headers, method }: Request): CacheStatus | undefined => {
   if (method !== "GET" && method !== "HEAD") return { fwd: "method" }
   const hasBody = headers["transfer-encoding"] !== undefined || (headers["content-length"] ?? "0") !== "0"
-  const isPast = hasBody || ofHandler.some((name) => headers[name] !== undefined)
+  const isPast = hasBody || !hasHost(headers) || ofHandler.some((name) => headers[name] !== undefined)
   return isPast ? { fwd: "bypass", detail: "request" } : undefined
 }
 

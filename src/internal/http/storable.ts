@@ -7,8 +7,8 @@ import { type Directives, parseCacheControl } from "./cacheControl.ts"
 import { type Freshness, freshnessOf } from "./freshness.ts"
 import { varyNames } from "./varyHeader.ts"
 
-// Statuses that are cacheable without explicit freshness (RFC 9110, section 15.1), without 206, which is a part.
-const statuses = new Set([200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501])
+/** Statuses that are cacheable without explicit freshness (RFC 9110, section 15.1), without 206, which is a part. */
+export const cacheable = new Set([200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501])
 
 // What belongs to one connection or one message, not to the representation (RFC 9111, section 3.1).
 const perMessage = new Set([
@@ -26,6 +26,9 @@ const perMessage = new Set([
   "transfer-encoding",
   "upgrade"
 ])
+
+// What all recipients are told, and never a connection option (RFC 9110, section 7.6.1), whoever says so.
+const forAll = new Set(["cache-control", "cdn-cache-control", "etag", "expires", "last-modified", "vary"])
 
 /** A response as it can be stored. */
 export interface Storable {
@@ -82,13 +85,18 @@ export const storable = (
 
 // Any final response with explicit freshness may be stored, but for one that is a part, or that is only about another one.
 const isCacheable = (status: number, { lifetime }: Freshness): boolean =>
-  statuses.has(status) || (lifetime !== undefined && status >= 200 && status !== 206 && status !== 304)
+  cacheable.has(status) || (lifetime !== undefined && status >= 200 && status !== 206 && status !== 304)
+
+/** Whether a status is one of the errors in whose place something stale may be served (RFC 5861, section 4). */
+export const isUnwell = (status: number): boolean => status === 500 || (status >= 502 && status <= 504)
 
 /** The headers of a response that are stored: those of the representation (RFC 9111, section 3.1). */
 export const withoutPerMessage = (headers: Readonly<Record<string, string>>): Record<string, string> => {
   const named = new Set(headers["connection"]?.toLowerCase().split(",").map((name) => name.trim()))
   const kept: Record<string, string> = {}
-  for (const name in headers) if (!perMessage.has(name) && !named.has(name)) kept[name] = headers[name]!
+  for (const name in headers) {
+    if (!perMessage.has(name) && (forAll.has(name) || !named.has(name))) kept[name] = headers[name]!
+  }
   return kept
 }
 

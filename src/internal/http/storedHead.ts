@@ -7,7 +7,7 @@ import type * as CacheEntry from "../../CacheEntry.ts"
 import { parseCacheControl, parseTargetedControl } from "./cacheControl.ts"
 import { type Freshness, freshnessOf } from "./freshness.ts"
 import { formatHttpDate } from "./httpDate.ts"
-import { withoutPerMessage } from "./storable.ts"
+import { cacheable, withoutPerMessage } from "./storable.ts"
 import { varyNames } from "./varyHeader.ts"
 
 type Response = HttpServerResponse.HttpServerResponse
@@ -30,7 +30,9 @@ export const updatedHead = (
   { headers }: Response,
   now: number
 ): CacheEntry.ResponseHead => {
-  const updated: Record<string, string> = { ...head.headers, date: headers["date"] ?? formatHttpDate(now) }
+  // How old it was is said by the 304, or it has just been made.
+  const { age: _, ...stored } = head.headers
+  const updated: Record<string, string> = { ...stored, date: headers["date"] ?? formatHttpDate(now) }
   const newer = withoutPerMessage(headers)
   for (const name in newer) if (!ofBody.has(name)) updated[name] = newer[name]!
   return { ...head, headers: updated }
@@ -122,9 +124,6 @@ const mayBeStored = (
   varyNames(headers["vary"]) !== "*" &&
   (freshness.lifetime !== undefined || freshness.isPublic || cacheable.has(status)) &&
   (!isAuthorized || isForAll(headers))
-
-// Statuses that are cacheable without explicit freshness (RFC 9110, section 15.1), without 206, which is a part.
-const cacheable = new Set([200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501])
 
 /**
  * Whether a response may be given to others than the one whose credentials it was computed for, and to someone with credentials

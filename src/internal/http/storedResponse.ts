@@ -52,24 +52,39 @@ export const respondStored = (
   const headers: Record<string, string> = { ...head.headers }
   // What was not stored before this request has the age that it came with (section 5.1).
   const age = origin === undefined ? String(ageOf(entry, now)) : origin.headers["age"]
-  if (age !== undefined) headers["age"] = age
+  if (age === undefined) delete headers["age"]
+  else headers["age"] = age
   headers["cache-status"] = withStatus(headers["cache-status"], statusKey ? { ...status, key: entry.key } : status)
-  const isSuccess = head.status >= 200 && head.status < 300
-  return isSuccess && isNotModified(request.headers, headers, now)
-    ? HttpServerResponse.empty({ status: 304, headers: Headers.fromRecordUnsafe(notModifiedHeaders(headers)) })
-    : full(entry, head.status, headers)
+  return respondWith(entry.body, { status: head.status, headers }, request, now)
 }
 
-const ageOf = ({ createdAt }: CacheEntry.CacheEntry, now: number): number =>
-  Math.max(0, Math.floor((now - createdAt) / 1000))
+const ageOf = ({ generatedAt }: CacheEntry.CacheEntry, now: number): number =>
+  Math.max(0, Math.floor((now - generatedAt) / 1000))
 
-const full = ({ body }: CacheEntry.CacheEntry, status: number, headers: Record<string, string>): Response => {
+/** A whole response, or a 304 in its place where the conditions of the request say so (section 4.3.2). */
+export const respondWith = (
+  body: string | Uint8Array,
+  { headers, status }: CacheEntry.ResponseHead,
+  request: Request,
+  now: number
+): Response => {
+  const isSuccess = status >= 200 && status < 300
+  if (isSuccess && isNotModified(request.headers, headers, now)) {
+    return HttpServerResponse.empty({ status: 304, headers: Headers.fromRecordUnsafe(notModifiedHeaders(headers)) })
+  }
   // The empty type is none: what came without one goes without one.
   const options = { status, headers: Headers.fromRecordUnsafe(headers), contentType: headers["content-type"] ?? "" }
   if (body.length === 0) return HttpServerResponse.empty(options)
   return typeof body === "string"
     ? HttpServerResponse.text(body, options)
     : HttpServerResponse.uint8Array(body, options)
+}
+
+/** A response with the cookies that the handler has just set: they are for who asked. */
+export const withCookiesOf = (response: Response, origin: Response): Response => {
+  const field = origin.headers["set-cookie"]
+  const merged = HttpServerResponse.mergeCookies(response, origin.cookies)
+  return field === undefined ? merged : HttpServerResponse.setHeader(merged, "set-cookie", field)
 }
 
 /** A response that is sent on, with what this cache did. */

@@ -4,17 +4,42 @@
 import type * as HttpServerRequest from "effect/http/HttpServerRequest"
 import type * as HttpServerResponse from "effect/http/HttpServerResponse"
 
+type Request = HttpServerRequest.HttpServerRequest
+
+/**
+ * Whether the `Host` of a request can be an authority without user (RFC 9110, section 7.2). Anything else could be the beginning
+ * of another URI.
+ */
+export const hasHost = ({ host }: Request["headers"]): boolean =>
+  host === undefined || /^[\w.~!$&'()*+,;=%:[\]-]+$/.test(host)
+
 /**
  * The target URI of a request: scheme and authority in lower case and without a default port, path and query as they came, since
  * that is what the handler sees.
  */
-export const targetUri = ({ headers, originalUrl, protocol }: HttpServerRequest.HttpServerRequest): string => {
-  const absolute = /^(https?):\/\/([^/?#]*)/i.exec(originalUrl)
+export const targetUri = ({ headers, originalUrl, protocol }: Request): string => {
+  const absolute = absoluteForm.exec(originalUrl)
   const scheme = protocol ?? absolute?.[1]!.toLowerCase() ?? "http"
   const authority = (headers["host"] ?? absolute?.[2] ?? "localhost").toLowerCase()
   const path = absolute === null ? originalUrl : originalUrl.slice(absolute[0].length)
   return `${scheme}://${withoutDefaultPort(scheme, authority)}${path.startsWith("/") ? "" : "/"}${path}`
 }
+
+/**
+ * What a handler sees besides the target URI, and empty where that says it: an authority in the request-target that is not that of
+ * `Host` (RFC 9112, section 3.2.2), and a URL that was rewritten. One from which a router has cut the front was not.
+ */
+export const besideUri = ({ headers, originalUrl, protocol, url }: Request): string => {
+  const [, scheme = "", authority] = absoluteForm.exec(originalUrl) ?? []
+  const written = scheme.toLowerCase()
+  const other = authority === undefined ? "" : withoutDefaultPort(written, authority.toLowerCase())
+  const host = withoutDefaultPort(protocol ?? written, (headers["host"] ?? other).toLowerCase())
+  const isRewritten = !originalUrl.endsWith(url)
+  return other === "" || other === host ? isRewritten ? `\t${url}` : "" : `${other}\t${isRewritten ? url : ""}`
+}
+
+// Over HTTP/2 it is the client that says the scheme.
+const absoluteForm = /^([a-z][a-z\d+.-]*):\/\/([^/?#]*)/i
 
 const withoutDefaultPort = (scheme: string, authority: string): string => {
   const port = scheme === "https" ? ":443" : ":80"

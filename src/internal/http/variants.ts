@@ -56,12 +56,16 @@ interface Base<A> {
   readonly variants: Map<string, number>
   newest: string | undefined
   characters: number
+  /** When this process wrote the note. */
+  noted: number
 }
 
 const maxBases = 10_000
-// Bounds what the keys of variants take in memory. A base that is forgotten costs a read, and the order of its variants.
+// Bounds what keys take in memory. A base that is forgotten costs a read, and the order of its variants.
 const maxCharacters = 2 ** 24
 const maxNote = 16_384
+// A note is kept for a day (`notes.ts`). While there are computations it is written again before that is over.
+const renewAfter = 12 * 3_600_000
 
 export const makeVariants = <A>(
   { cache, derive, isName, maxNames, maxVariants, tags }: Options<A>
@@ -80,8 +84,12 @@ export const makeVariants = <A>(
     const all = Array.from(new Set([...base?.names.names ?? [], ...names])).toSorted()
     if (base !== undefined && all.length === base.names.names.length) return base.names
     const known = { names: all, of: derive(all) }
-    if (base === undefined) bases.set(key, { names: known, variants: new Map(), newest: undefined, characters: 0 })
-    else base.names = known
+    if (base === undefined) {
+      const added = { names: known, variants: new Map(), newest: undefined, characters: 0, noted: -Infinity }
+      bases.set(key, added)
+      count(added, key.length)
+      bound()
+    } else base.names = known
     return known
   }
 
@@ -114,6 +122,10 @@ export const makeVariants = <A>(
     if (!base.variants.delete(key)) count(base, key.length)
     base.variants.set(key, CacheEntry.endsAt(entry))
     base.newest = key
+    bound()
+  }
+
+  const bound = (): void => {
     while (total.characters > maxCharacters && bases.pop() !== undefined);
   }
 
@@ -147,9 +159,12 @@ export const makeVariants = <A>(
         const all = new Set([...before, ...names])
         if (all.size > maxNames) return Effect.undefined
         const known = remember(key, all)
-        return known.names.length === before.length
-          ? Effect.succeed(known)
-          : Effect.as(cache.notes.write(key, JSON.stringify(known.names), tags(key)), known)
+        const base = bases.get(key)
+        const now = cache.now()
+        const isNoted = known.names.length === before.length && now - (base?.noted ?? now) < renewAfter
+        if (isNoted || known.names.length === 0) return Effect.succeed(known)
+        if (base !== undefined) base.noted = now
+        return Effect.as(cache.notes.write(key, JSON.stringify(known.names), tags(key)), known)
       }),
     used: (key, entry) => {
       const base = bases.get(key)

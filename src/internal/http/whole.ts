@@ -7,23 +7,31 @@ import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
-import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import type * as HttpServerResponse from "effect/http/HttpServerResponse"
 import { LRUCache } from "lru-cache"
 import type * as CachePolicy from "../../CachePolicy.ts"
 import type { HttpPolicy } from "../../HttpPolicy.ts"
 import { canonicalUnsafe } from "../canonical.ts"
+import { fingerprintOf } from "../fingerprint.ts"
 import type { Answer, Cache, Lookup } from "../lookup.ts"
 import { resolvePolicy } from "../policy.ts"
 import { size } from "../settings.ts"
 import { functionTag, keyTag } from "../tagText.ts"
 import { withVaried } from "../varied.ts"
-import { answerStatus, type BypassDetail, bypassStatus, type CacheStatus } from "./cacheStatus.ts"
+import { answerStatus } from "./cacheStatus.ts"
 import { styleOf } from "./httpPolicy.ts"
-import { isPart, type Recording } from "./recordedRequest.ts"
+import { isPart } from "./recordedRequest.ts"
 import { anew, type Asked, askedBy } from "./requestDirectives.ts"
-import { isStored, respondAnswer, respondHit, withStatus } from "./respond.ts"
+import { isStored, respondAnswer, respondHit } from "./respond.ts"
 import { makeVariants, variantKey } from "./variants.ts"
-import { makeComputation, type Params, partsOf, type RequestServices } from "./wholeComputation.ts"
+import {
+  type Asking as Computing,
+  makeComputation,
+  type Params,
+  partsOf,
+  type RequestServices
+} from "./wholeComputation.ts"
+import { makeUncached, told } from "./wholeUncached.ts"
 
 type Response = HttpServerResponse.HttpServerResponse
 type Request = HttpServerRequest.HttpServerRequest
@@ -33,23 +41,22 @@ interface Definition {
   readonly timeToLive?: CachePolicy.TimeToLive<Response, never, Params> | undefined
   readonly policy?: CachePolicy.CachePolicy<Response, never, Params> | undefined
   readonly consistency?: CachePolicy.Consistency | undefined
-  readonly varyBy?: Effect.Effect<unknown, unknown, any> | undefined
+  readonly varyBy?: Effect.Effect<unknown, unknown, any> | "nothing" | undefined
   readonly http?: HttpPolicy | undefined
+  readonly version?: string | undefined
   readonly maxVariants?: number | undefined
   readonly maxBodyBytes?: number | undefined
 }
 
 /** One request on its way through the cache. */
-interface Asking {
-  readonly base: string
-  readonly request: Request
-  readonly context: Context.Context<RequestServices>
+interface Asking extends Computing {
   readonly fiber: Fiber.Fiber<unknown, unknown>
   readonly asked: Asked | undefined
 }
 
-const fingerprint = "response-1"
-const maxRoutes = 10_000
+// Of requests that go past the cache, and in characters of their keys.
+const maxPast = 10_000
+const maxPastSize = 2 ** 22
 const maxNames = 32
 // A request that joins a flight and then turns out not to share its key asks again.
 const maxAttempts = 3
@@ -62,22 +69,31 @@ export const makeWhole = Effect.fnUntraced(function*(
   handler: (request: Request) => Effect.Effect<Response, unknown, any>,
   cache: Cache
 ) {
-  const { http, varyBy } = definition
+  const { http } = definition
+  const varyBy = definition.varyBy === "nothing" ? undefined : definition.varyBy
+  const isGuarded = definition.varyBy === undefined
   const where = `cached handler ${JSON.stringify(name)}`
   // No handler fails in the eyes of its policy: `any` stands for what the definition says in types.
   const own: { readonly policy?: any; readonly timeToLive?: any } = definition
-  const { policy, timeToLive } = yield* resolvePolicy(where, own, cache.policy)
+  const { policy, timeToLive } = yield* resolvePolicy(where, { ...own, bringsWindows: true }, cache.policy)
   const maxVariants = yield* size(`${where}, maxVariants`, definition.maxVariants ?? defaultMaxVariants)
   const maxBodyBytes = yield* size(`${where}, maxBodyBytes`, definition.maxBodyBytes ?? defaultMaxBodyBytes)
+  const fingerprint = fingerprintOf(["response-1", definition.version ?? ""])
   const strong = definition.consistency === "strong"
   const tag = functionTag(name)
   const prefix = `${name}\t`
-  const derive = (names: ReadonlyArray<string>) => styleOf(http, varyBy !== undefined, names.flatMap(headerOf))
+  const derive = (names: ReadonlyArray<string>) =>
+    styleOf(http, varyBy !== undefined, names.flatMap(headerOf), isGuarded)
   const nothing = { names: [], of: derive([]) }
   const tags = (base: string) => [tag, keyTag(tag, base)]
   const variants = makeVariants({ cache, maxVariants, maxNames, isName: isPart, tags, derive })
-  const unshareable = new LRUCache<string, true>({ max: maxRoutes })
-  const streams = new LRUCache<string, true>({ max: maxRoutes })
+  // Whose requests run the handler themselves, until it answers one of them with something that can be stored.
+  const past = new LRUCache<string, "request" | "stream">({
+    max: maxPast,
+    maxSize: maxPastSize,
+    sizeCalculation: (_, key) => key.length
+  })
+  const namesOf = (base: string) => variants.known(base)?.names ?? nothing.names
 
   const compute = makeComputation({
     name,
@@ -87,19 +103,23 @@ export const makeWhole = Effect.fnUntraced(function*(
     maxBodyBytes,
     now: cache.now,
     tags,
-    learn: (base, { parts, unshareable: isUnshareable }: Recording) =>
-      Effect.map(isUnshareable ? Effect.undefined : variants.learn(base, parts), (known) => {
-        if (known === undefined) unshareable.set(base, true)
-        return known?.names
-      }),
-    isStream: (key) => void streams.set(key, true)
+    learn: (base, parts) => Effect.map(variants.learn(base, parts), (known) => known?.names),
+    goesPast: (asking, because) => void past.set(keyOf(asking, namesOf(asking.base)), because)
   })
 
-  const uncached = (detail: BypassDetail): Effect.Effect<Response, unknown, any> =>
-    Effect.map(
-      Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => Effect.suspend(() => handler(request))),
-      (response) => mark(response, bypassStatus(detail))
-    )
+  const uncached = makeUncached({
+    name,
+    handler,
+    isGuarded,
+    obeys: nothing.of.obeys,
+    derive,
+    namesOf,
+    // It may be cached again.
+    answered: (asking, parts) => {
+      if (new Set([...namesOf(asking.base), ...parts]).size > maxNames) return
+      past.delete(keyOf(asking, namesOf(asking.base)))
+    }
+  })
 
   const served: Effect.Effect<Response, unknown, any> = Effect.withFiber((fiber) => {
     const context = fiber.context as Context.Context<RequestServices>
@@ -116,9 +136,12 @@ export const makeWhole = Effect.fnUntraced(function*(
       )
   })
 
-  const attempt = (asking: Asking, attempts: number): Effect.Effect<Response, unknown, any> => {
-    const { asked, base, context, fiber, request } = asking
-    const known = variants.known(base)
+  const attempt = (
+    asking: Asking,
+    attempts: number,
+    known = variants.known(asking.base)
+  ): Effect.Effect<Response, unknown, any> => {
+    const { asked, base, fiber, request } = asking
     const { names, of: style } = known ?? nothing
     const key = keyOf(asking, names)
     const entry = strong || asked?.options.fresh === true ? undefined : cache.peek(key, fingerprint, fiber)
@@ -128,14 +151,11 @@ export const makeWhole = Effect.fnUntraced(function*(
       return respondHit(entry, request, cache.now(), style)
     }
     if (known === undefined) {
-      return Effect.andThen(
-        variants.load(base, fiber),
-        Effect.suspend(() => attempt(asking, attempts))
-      )
+      return Effect.flatMap(variants.load(base, fiber), (loaded) => attempt(asking, attempts, loaded))
     }
-    if (attempts === 0 || unshareable.has(base)) return uncached("request")
-    if (streams.has(key)) return uncached("stream")
-    const lookup = { key, fingerprint, strong, policy, ...asked?.options, ...compute(base, names, request, context) }
+    const because = attempts === 0 ? "request" : past.get(key)
+    if (because !== undefined) return uncached(because, asking)
+    const lookup = { key, fingerprint, strong, policy, ...asked?.options, ...compute(asking, names) }
     // What is there and not young enough is computed anew.
     return look(entry === undefined ? lookup : anew(lookup), asking, attempts)
   }
@@ -162,21 +182,24 @@ export const makeWhole = Effect.fnUntraced(function*(
     const current = keyOf(asking, names)
     if (entry === undefined) {
       // A stream belongs to the flight, which has ended: the handler runs again, for this request.
-      const isStream = streams.has(current)
-      if (how === "miss" && !isStream) {
+      const because = past.get(current)
+      if (how === "miss" && because !== "stream") {
         return Effect.map(
           (exit as Exit.Success<Exit.Exit<Response, unknown>>).value,
-          (response) => mark(response, answerStatus(answer, cache.now()))
+          (response) =>
+            told(response, request, style, answerStatus(answer, cache.now()), isGuarded, because !== undefined)
         )
       }
       // Whoever joined may have a key of its own by now. With the same key it would only wait for the next one.
-      return key === current ? uncached(isStream ? "stream" : "request") : attempt(asking, attempts - 1)
+      return key === current ? uncached(because ?? "response", asking) : attempt(asking, attempts - 1)
     }
     // The computation may have read more than the key of this request held when it joined.
     if (how === "joined" && entry.key !== key && entry.key !== current) return attempt(asking, attempts - 1)
     const response = respondAnswer(entry, answer, request, cache.now(), style)
     if (names.length === 0) return response
-    if (how === "miss") return Effect.andThen(variants.stored(base, entry), response)
+    if (how === "miss") {
+      return answer.rejected === undefined ? Effect.andThen(variants.stored(base, entry), response) : response
+    }
     variants.used(base, entry)
     return response
   }
@@ -184,7 +207,7 @@ export const makeWhole = Effect.fnUntraced(function*(
   return { served, uncached }
 })
 
-const keyOf = ({ base, context, request }: Asking, names: ReadonlyArray<string>): string =>
+const keyOf = ({ base, context, request }: Computing, names: ReadonlyArray<string>): string =>
   variantKey(base, partsOf(names, request, context))
 
 // The request headers that a response depends on, by the part that it depends on.
@@ -192,6 +215,3 @@ const headerOf = (part: string): ReadonlyArray<string> => {
   if (part.startsWith("header:")) return [part.slice("header:".length)]
   return part.startsWith("cookie:") ? ["cookie"] : []
 }
-
-const mark = (response: Response, status: CacheStatus): Response =>
-  HttpServerResponse.setHeader(response, "cache-status", withStatus(response.headers["cache-status"], status))

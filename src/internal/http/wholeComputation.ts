@@ -15,7 +15,7 @@ import type { Flight } from "../flight.ts"
 import type { Computed } from "../lookup.ts"
 import type { Lifetime } from "../settings.ts"
 import { makeRecording, partOf, recordedRecord, recordedRequest, type Recording } from "./recordedRequest.ts"
-import { type Storable, storable } from "./storable.ts"
+import { isUnwell, type Storable, storable } from "./storable.ts"
 import { variantKey } from "./variants.ts"
 
 type Response = HttpServerResponse.HttpServerResponse
@@ -33,15 +33,22 @@ interface Options {
   readonly tags: (base: string) => ReadonlyArray<string>
   /**
    * What a computation tells about those to come: the names of the parts that it read are added to those that are known.
-   * Gives all names, or `undefined` where no key can hold them.
+   * Gives all names, or `undefined` where they are too many.
    */
-  readonly learn: (base: string, recording: Recording) => Effect.Effect<ReadonlyArray<string> | undefined>
-  /** Called with the key of what turned out to be a stream. */
-  readonly isStream: (key: string) => void
+  readonly learn: (base: string, parts: Iterable<string>) => Effect.Effect<ReadonlyArray<string> | undefined>
+  /** Called with what turned out to be a stream, or to depend on something that no key can hold. */
+  readonly goesPast: (asking: Asking, because: "request" | "stream") => void
+}
+
+/** A request, and the key that it has but for the parts that responses depend on. */
+export interface Asking {
+  readonly base: string
+  readonly request: Request
+  readonly context: Context.Context<RequestServices>
 }
 
 export const makeComputation = (
-  { deps, handler, isStream, learn, maxBodyBytes, name, now, tags, timeToLive }: Options
+  { deps, goesPast, handler, learn, maxBodyBytes, name, now, tags, timeToLive }: Options
 ) => {
   const addDeps = (flight: Flight, params: Params) => {
     if (deps === undefined) return
@@ -56,11 +63,11 @@ export const makeComputation = (
   }
 
   /** What a lookup of a variant computes, whose key holds the parts `names`. */
-  return (base: string, names: ReadonlyArray<string>, request: Request, context: Context.Context<RequestServices>) => {
+  return (asking: Asking, names: ReadonlyArray<string>) => {
+    const { base, context, request } = asking
     const recording = makeRecording()
     const { params } = Context.getUnsafe(context, HttpRouter.RouteContext)
-    const search = Context.getUnsafe(context, HttpServerRequest.ParsedSearchParams)
-    const recorded = recordedRequest(request, recording)
+    const recorded = recordedServices(request, context, recording)
 
     const settled = Effect.fnUntraced(function*(
       exit: Exit.Exit<Response, unknown>
@@ -68,13 +75,17 @@ export const makeComputation = (
       const form = Exit.isSuccess(exit) ? storable(exit.value, now(), maxBodyBytes) : undefined
       if (typeof form === "object") { for (const header of form.vary) recording.parts.add(`header:${header}`) }
       for (const name of names) recording.parts.add(name)
-      const all = yield* learn(base, recording)
-      if (all === undefined) return alone(exit)
+      // What was read before something that no key can hold tells this request from those that do not get there.
+      const all = yield* learn(base, recording.parts)
+      if (all === undefined || recording.unshareable) {
+        goesPast(asking, "request")
+        return alone(exit)
+      }
       // A failure is for all who wait, if it came from nothing but what they have in common.
       if (Exit.isFailure(exit)) return all.length > names.length ? alone(exit) : yield* Effect.failCause(exit.cause)
-      const key = variantKey(base, partsOf(all, request, context))
-      if (form === "stream") isStream(key)
-      return typeof form === "object" ? yield* stored(key, Exit.succeed(exit.value), form) : alone(exit)
+      if (form === "stream") goesPast(asking, "stream")
+      if (typeof form !== "object") return alone(exit)
+      return yield* stored(variantKey(base, partsOf(all, request, context)), Exit.succeed(exit.value), form)
     })
 
     // What the response says of its lifetime counts before what the policy says.
@@ -99,17 +110,31 @@ export const makeComputation = (
     }
 
     return {
-      context: Context.omit(Scope.Scope)(context).pipe(
-        Context.add(HttpServerRequest.HttpServerRequest, recorded),
-        Context.add(HttpServerRequest.ParsedSearchParams, recordedRecord(search, "query:", recording))
-      ) as Context.Context<never>,
+      context: Context.omit(Scope.Scope)(recorded.context) as Context.Context<never>,
       compute: (flight: Flight): Effect.Effect<Computed, unknown, Scope.Scope> =>
         Effect.suspend(() => {
           flight.addTags(tags(base))
           addDeps(flight, params)
-          return Effect.flatMap(Effect.exit(Effect.suspend(() => handler(recorded))), settled)
+          return Effect.flatMap(Effect.exit(Effect.suspend(() => handler(recorded.request))), settled)
         }) as Effect.Effect<Computed, unknown, Scope.Scope>
     }
+  }
+}
+
+/** A request, and the services of it, that record what is read of them. */
+export const recordedServices = (
+  request: Request,
+  context: Context.Context<RequestServices>,
+  recording: Recording
+): { readonly request: Request; readonly context: Context.Context<RequestServices> } => {
+  const search = Context.getUnsafe(context, HttpServerRequest.ParsedSearchParams)
+  const recorded = recordedRequest(request, recording)
+  return {
+    request: recorded,
+    context: context.pipe(
+      Context.add(HttpServerRequest.HttpServerRequest, recorded),
+      Context.add(HttpServerRequest.ParsedSearchParams, recordedRecord(search, "query:", recording))
+    )
   }
 }
 
@@ -131,6 +156,3 @@ const alone = (exit: Exit.Exit<Response, unknown>): Computed => ({
   rejected: "response",
   unwell: Exit.isFailure(exit) || isUnwell(exit.value.status)
 })
-
-// The errors in whose place something stale may be served (RFC 5861, section 4).
-const isUnwell = (status: number): boolean => status === 500 || (status >= 502 && status <= 504)

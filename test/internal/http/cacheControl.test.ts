@@ -187,3 +187,32 @@ describe("formatCacheControl", () => {
     )
   })
 })
+
+describe("a malformed Cache-Control", () => {
+  it.each([
+    ["no-store; max-age=60", "no-store"],
+    ["private; max-age=0", "private"],
+    ["max-age=60; private=\"x\"", "private"],
+    ["\"no-store\"", "no-store"],
+    ["max-age=60; No-Store", "no-store"],
+    ["max-age=\"60, no-store", "no-store"],
+    ["public; no-cache", "no-cache"]
+  ])("forbids what it seems to: %s", (field, name) => {
+    const directives = parseCacheControl(field)
+    assert.isTrue(directives.has(name))
+    assert.isUndefined(directives.get(name))
+  })
+
+  it.each(["x=\"a, no-store; private\"", "my-no-store", "max-age=60", ", ,", "x=private", "a=b=c"])(
+    "forbids nothing that is not there: %s",
+    (field) => {
+      for (const name of ["no-store", "private", "no-cache"]) assert.isFalse(parseCacheControl(field).has(name))
+    }
+  )
+
+  it("takes no time that grows faster than its length", () => {
+    for (const part of ["a=\"", "a=\"\\", "a ", "; ", "no-store;", "\"\\\""]) {
+      assert.isDefined(parseCacheControl(part.repeat(50_000)))
+    }
+  })
+})

@@ -65,10 +65,11 @@ describe("ttlOf", () => {
     [60_000, 999, 60],
     [60_000, 1000, 59],
     [60_000, 59_999, 1],
-    [60_000, 60_000, 0],
+    [60_000, 60_000, -1],
     [60_000, 61_000, -1],
     [1500, 1400, 0],
-    [1500, 1600, 0],
+    [1500, 1500, -1],
+    [1500, 1600, -1],
     [1500, 2000, -1],
     [Infinity, 5000, Infinity]
   ])("says of an entry that lives for %d ms and is %d ms old that it has %d s left", (lifetime, age, ttl) => {
@@ -129,5 +130,12 @@ describe("bypassStatus", () => {
   it("tells why a request went past the cache", () => {
     assert.strictEqual(cacheStatus(bypassStatus("credentials")), "effect-cached; fwd=bypass; detail=credentials")
     assert.strictEqual(cacheStatus(bypassStatus("method")), "effect-cached; fwd=method")
+  })
+})
+
+describe("a key", () => {
+  it("is left out where it is too long for a header", () => {
+    assert.include(cacheStatus({ hit: true, key: "k".repeat(2000) }), "key=")
+    assert.strictEqual(cacheStatus({ hit: true, key: "é".repeat(400) }), "effect-cached; hit")
   })
 })

@@ -1,11 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
-import { styleOf } from "../../../src/internal/http/httpPolicy.ts"
+import { Headers, HttpServerRequest } from "effect/http"
+import { hasCredentials, styleOf } from "../../../src/internal/http/httpPolicy.ts"
 
 describe("styleOf", () => {
   it("has defaults: clients ask, the validator is strong, and nothing more is told", () => {
     assert.deepStrictEqual(styleOf(undefined, false, []), {
       isPrivate: false,
       vary: undefined,
+      varyUsed: undefined,
       toClients: false,
       toCdns: false,
       etag: "strong",
@@ -32,6 +34,7 @@ describe("styleOf", () => {
       {
         isPrivate: false,
         vary: "accept, accept-language",
+        varyUsed: "accept, accept-language",
         toClients: true,
         toCdns: true,
         etag: false,
@@ -49,8 +52,28 @@ describe("styleOf", () => {
     assert.isFalse(styleOf({}, false, ["x-authorization"]).isPrivate)
   })
 
+  it("names credentials of a guarded route for what may be used, and does not make it private", () => {
+    const { isPrivate, vary, varyUsed } = styleOf({}, false, ["accept"], true)
+    assert.deepStrictEqual([isPrivate, vary, varyUsed], [false, "accept", "accept, authorization, cookie"])
+    assert.strictEqual(styleOf({}, false, ["cookie"], true).varyUsed, "cookie, authorization")
+  })
+
   it("names no header that nobody can send", () => {
     assert.strictEqual(styleOf({}, false, ["a b", "x\r\nset-cookie: a", "", "ü", "x-user"]).vary, "x-user")
     assert.isUndefined(styleOf({}, false, ["x,y"]).vary)
+  })
+})
+
+const request = (headers: Record<string, string>) =>
+  HttpServerRequest.fromWeb(new Request("http://localhost/", { headers }))
+
+describe("hasCredentials", () => {
+  it("sees Authorization and Cookie, also where middleware has taken them out", () => {
+    assert.isFalse(hasCredentials(request({ "x-user": "ada" })))
+    for (const name of ["authorization", "cookie"]) {
+      assert.isTrue(hasCredentials(request({ [name]: "ada" })))
+      assert.isTrue(hasCredentials(request({ [name]: "ada" }).modify({ headers: Headers.empty })))
+      assert.isTrue(hasCredentials(request({}).modify({ headers: Headers.fromInput({ [name]: "ada" }) })))
+    }
   })
 })

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { HttpServerRequest } from "effect/http"
+import { format, inspect } from "node:util"
 import {
   isPart,
   makeRecording,
@@ -59,10 +60,14 @@ describe("recordedRequest", () => {
       ["the stream", (request) => request.stream],
       ["the address", (request) => request.remoteAddress],
       ["the peer", (request) => request.peerAddress],
-      ["the protocol", (request) => request.protocol],
       ["a modified request", (request) => request.modify({ url: "/" })],
       ["all headers", (request) => Object.keys(request.headers)],
       ["all cookies", (request) => ({ ...request.cookies })],
+      ["all headers, to be shown", (request) => inspect(request.headers)],
+      ["all cookies, to be shown", (request) => inspect(request.cookies)],
+      ["itself, to be shown as a proxy", (request) => inspect(request, { showProxy: true })],
+      ["a header to be changed", (request) => Object.assign(request.headers, { accept: "*" })],
+      ["a cookie to be removed", (request) => delete (request.cookies as any)["theme"]],
       ["itself as JSON", (request) => JSON.stringify(request)],
       ["its own properties", (request) => Object.getOwnPropertyDescriptor(request, "source")],
       ["what is unknown", (request) => (request as any).somethingNew]
@@ -73,6 +78,28 @@ describe("recordedRequest", () => {
 })
 
 describe("recordedRecord", () => {
+  it("shows nothing that is not recorded", () => {
+    for (const options of [{}, { showProxy: true }, { customInspect: false }, { showHidden: true, showProxy: true }]) {
+      const recording = makeRecording()
+      const shown = inspect(recordedRecord({ user: "ada" }, "query:", recording), options)
+      assert.isTrue(recording.unshareable || !shown.includes("ada"), shown)
+    }
+    const recording = makeRecording()
+    assert.strictEqual(inspect(recordedRecord({ user: "ada" }, "query:", recording)), "{ user: 'ada' }")
+    assert.strictEqual(format("%o", recordedRecord({}, "query:", recording)).includes("ada"), false)
+  })
+
+  it("records what was read before it turned out to be unshareable, and gives copies of lists", () => {
+    const recording = makeRecording()
+    const search: Record<string, Array<string>> = { a: ["2", "1"] }
+    const copy = recordedRecord(search, "query:", recording)
+    copy["a"]?.sort()
+    assert.deepStrictEqual(search["a"], ["2", "1"])
+    assert.deepStrictEqual(Object.keys(copy), ["a"])
+    void copy["b"]
+    assert.deepStrictEqual(Array.from(recording.parts), ["query:a"])
+  })
+
   it("behaves as the record does", () => {
     const record: Record<string, string> = { a: "1" }
     const recording = makeRecording()
@@ -104,7 +131,9 @@ describe("partOf", () => {
 
 describe("isPart", () => {
   it("tells names of parts from other texts", () => {
-    for (const part of ["url", "header:x-user", "cookie:a b", "query:", "query:a:b"]) assert.isTrue(isPart(part), part)
+    for (const part of ["url", "protocol", "header:x-user", "cookie:a b", "query:", "query:a:b"]) {
+      assert.isTrue(isPart(part), part)
+    }
     for (const other of ["", "x-user", "urls", "header", "Header:x", "body:x", " url"]) {
       assert.isFalse(isPart(other), other)
     }

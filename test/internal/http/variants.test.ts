@@ -194,6 +194,32 @@ describe("makeVariants", () => {
         yield* long.variants.stored(`b${n}`, makeEntry(`${n}`.padEnd(2 ** 20, "k")))
       }
       const kept = Array.from({ length: 20 }, (_, n) => n).filter((n) => long.variants.known(`b${n}`) !== undefined)
-      assert.deepStrictEqual(kept, Array.from({ length: 16 }, (_, n) => n + 4))
+      assert.deepStrictEqual(kept, Array.from({ length: 15 }, (_, n) => n + 5))
+      // Their own keys count as well.
+      const bases = Array.from({ length: 20 }, (_, n) => `b${n}`.padEnd(2 ** 20, "k"))
+      for (const base of bases) yield* long.variants.learn(base, ["x"])
+      assert.strictEqual(bases.filter((base) => long.variants.known(base) !== undefined).length, 16)
+    }))
+
+  it.effect("writes a note again before it ends, while there are computations", () =>
+    Effect.gen(function*() {
+      const { at, log, variants } = setUp()
+      const hour = 3_600_000
+      const writes = Effect.fnUntraced(function*(now: number) {
+        at(now * hour)
+        log.length = 0
+        yield* variants.learn("b", ["x"])
+        return log.length
+      })
+      assert.deepStrictEqual(yield* Effect.forEach([0, 1, 11, 12, 13, 24, 30], writes), [1, 0, 0, 1, 0, 1, 0])
+    }))
+
+  it.effect("writes no note of what depends on nothing", () =>
+    Effect.gen(function*() {
+      const { at, log, variants } = setUp()
+      yield* variants.learn("b", [])
+      at(1e9)
+      yield* variants.learn("b", [])
+      assert.deepStrictEqual(log, [])
     }))
 })
