@@ -122,6 +122,10 @@ export class CacheEntry implements Stored {
   served: {
     readonly age: number
     readonly style: object
+    /** Those of the response, where a 304 may be made of them. */
+    readonly headers: Readonly<Record<string, string>>
+    /** In its place, once it was asked for. */
+    notModified: Exit.Exit<HttpServerResponse.HttpServerResponse> | undefined
     readonly response: Exit.Exit<HttpServerResponse.HttpServerResponse>
   } | undefined = undefined
 

@@ -19,7 +19,8 @@ const errors: ReadonlyArray<CacheError.CacheError> = [
   new CacheError.FileError({ path: "a.json", problem: "held", message: "another process writes to it", cause: broken }),
   new CacheError.PrecomputeError({ function: "f", message: "was not stored", cause: broken }),
   new CacheError.ServerError({ problem: "unreachable", message: "no connection", cause: broken }),
-  new CacheError.TimeoutError({ operation: "Store.get", message: "too slow" })
+  new CacheError.TimeoutError({ operation: "Store.get", message: "too slow" }),
+  new CacheError.NotCachedError({ key: "k", message: "nothing is stored" })
 ].map((reason) => new CacheError.CacheError({ reason }))
 
 describe("CacheError", () => {
@@ -56,7 +57,8 @@ describe("CacheError", () => {
           FileError: ({ path }) => Effect.succeed(path),
           PrecomputeError: ({ function: name }) => Effect.succeed(name),
           ServerError: ({ problem }) => Effect.succeed(problem),
-          TimeoutError: ({ operation }) => Effect.succeed(operation)
+          TimeoutError: ({ operation }) => Effect.succeed(operation),
+          NotCachedError: ({ key }) => Effect.succeed(key)
         })
       )
       assert.include([error.reason._tag, ...Object.values(error.reason)], selected)
@@ -80,16 +82,23 @@ describe("CacheError", () => {
       assert.strictEqual(back.reason._tag, error.reason._tag)
     }))
 
-  it.effect.each(errors)("is a 400 response with its message for bad input, and a bare 500 otherwise: $reason._tag", (
-    error
-  ) =>
-    Effect.gen(function*() {
-      const response = yield* HttpServerRespondable.toResponse(error)
-      const web = HttpServerResponse.toWeb(response)
-      const text = yield* Effect.promise(() => web.text())
-      if (error.reason._tag === "InputError") assert.deepStrictEqual([web.status, text], [400, "no such input"])
-      else assert.deepStrictEqual([web.status, text], [500, ""])
-    }))
+  it.effect.each(errors)(
+    "is a 400 response with its message for bad input, and a bare 504 or 500 otherwise: $reason._tag",
+    (
+      error
+    ) =>
+      Effect.gen(function*() {
+        const { _tag } = error.reason
+        const response = yield* HttpServerRespondable.toResponse(error)
+        const web = HttpServerResponse.toWeb(response)
+        const text = yield* Effect.promise(() => web.text())
+        const late = _tag === "TimeoutError" || _tag === "NotCachedError"
+        assert.deepStrictEqual(
+          [web.status, text],
+          _tag === "InputError" ? [400, "no such input"] : [late ? 504 : 500, ""]
+        )
+      })
+  )
 })
 
 describe("messages", () => {

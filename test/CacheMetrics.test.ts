@@ -41,7 +41,7 @@ describe("CacheMetrics.events", () => {
         }).pipe(Effect.provide(ResultCache.layerMemory()))
       }
       const series = (yield* Metric.snapshot).filter(({ id }) => id.startsWith("effect_cached"))
-      assert.strictEqual(series.length, 14)
+      assert.strictEqual(series.length, 17)
       for (const { attributes, id, type } of series) {
         assert.strictEqual(id, "effect_cached_events")
         assert.strictEqual(type, "Counter")

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Deferred, Effect, Fiber, Layer, Schema, Stream } from "effect"
 import { Broadcaster, cached, type CacheEvent, DependencyGraph, ResultCache, Store } from "effect-cached"
-import { Headers, HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
+import { Headers, HttpEffect, HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { bypass, hit, makeCache, miss, serve } from "./http.ts"
 import { get, text } from "./httpReaders.ts"
 
@@ -51,6 +51,22 @@ describe("what goes past the cache", () => {
       assert.strictEqual((yield* send("/page?debug=2")).cacheStatus, debug)
       // What is read after that is no name of the path: other URLs share.
       assert.strictEqual((yield* send("/page?utm=1")).cacheStatus, hit)
+    }))
+
+  it.effect("is a response to which its handler adds something through the request, which would be missing in a hit", () =>
+    Effect.gen(function*() {
+      let n = 0
+      const handler = Effect.andThen(
+        HttpEffect.appendPreResponseHandler((_, response) =>
+          Effect.succeed(HttpServerResponse.setHeader(response, "x-added", String(n)))
+        ),
+        Effect.sync(() => HttpServerResponse.text(`answer ${++n}`))
+      )
+      const { send } = yield* serve(get("/page", cached(handler)))
+      for (const answer of [1, 2]) {
+        const reply = yield* send("/page")
+        assert.deepStrictEqual([reply.body, reply.headers["x-added"]], [`answer ${answer}`, String(answer)])
+      }
     }))
 
   it.effect("says that the response was not for all who waited for it", () =>

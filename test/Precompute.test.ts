@@ -459,8 +459,8 @@ describe("Precompute.run", () => {
           invalidated: 1,
           expired: 0,
           malformed: 0,
-        asked: 0,
-        early: 0
+          asked: 0,
+          early: 0
         })
       }))
     }).pipe(Effect.provide(shared)))

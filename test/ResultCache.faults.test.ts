@@ -426,7 +426,8 @@ describe("An entry that cannot be used", () => {
         ...inner,
         remote: true,
         peek: () => undefined,
-        get: (key) => Effect.map(inner.get(key), (entry) => entry && makeEntry(key, { ...CacheEntry.stored(entry), ...change }))
+        get: (key) =>
+          Effect.map(inner.get(key), (entry) => entry && makeEntry(key, { ...CacheEntry.stored(entry), ...change }))
       })
       const cache = yield* ResultCache.make().pipe(Effect.provideService(Store.Store, store))
       const { read } = yield* counter().pipe(Effect.provideService(ResultCache.ResultCache, cache))

@@ -91,6 +91,28 @@ onEveryStore("A run of Precompute", (test) => {
       yield* settled
       assert.strictEqual(yield* andSettle(fn({ n: 1 })), 3)
     }))
+
+  test("counts as present what is fresh, though computing it anew before its end fails", () =>
+    Effect.gen(function*() {
+      const source = makeSource()
+      const fn = yield* single(source, { timeToLive: "100 seconds", eagerRefresh: 1e6 }, 50)
+      const first = yield* start(fn({ n: 1 }))
+      yield* source.started(1)
+      yield* TestClock.adjust(50)
+      yield* Fiber.join(first)
+      yield* settled
+      yield* TestClock.adjust(10_000)
+      yield* source.become("held")
+      assert.strictEqual(yield* fn({ n: 1 }), 1)
+      yield* source.started(2)
+      yield* TestClock.adjust(50)
+      const running = yield* start(finished(Precompute.run(fn)))
+      yield* answered
+      yield* source.release("down")
+      assert.deepStrictEqual(yield* Fiber.join(running), { computed: 0, failed: 0, present: 1 })
+      yield* settled
+      assert.strictEqual(source.runs(), 2)
+    }))
 })
 
 describe("Who waits for a store of bytes", () => {

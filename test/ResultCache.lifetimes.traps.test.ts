@@ -142,6 +142,23 @@ onEveryStore("What is served stale", (test) => {
       yield* source.release()
       yield* settled
     }))
+
+  test("is read each time, however soon after the last one", () =>
+    Effect.gen(function*() {
+      const source = makeSource()
+      const policy = { timeToLive: "1 second", timeToIdle: "80 seconds" } as const
+      const fns = [
+        yield* rows(source, { ...policy, staleIfError: "1 hour" }, { name: "after a failure" }),
+        yield* rows(source, { ...policy, staleWhileRevalidate: "1 hour" }, { name: "at once" })
+      ]
+      const call = andSettle(Effect.forEach(fns, (fn) => fn({ n: 1 })))
+      yield* call
+      yield* source.become("down")
+      for (const wait of [10_000, 75_000]) {
+        yield* TestClock.adjust(wait)
+        assert.deepStrictEqual(yield* call, [1, 2])
+      }
+    }))
 })
 
 onEveryStore("What is made of a result", (test) => {

@@ -508,9 +508,9 @@ describe("Cached.isCached", () => {
   })
 })
 
-describe("Policies", () => {
-  const find = ({ id }: { readonly id: number }): Effect.Effect<User, NotFound> => Effect.fail(new NotFound({ id }))
+const find = ({ id }: { readonly id: number }): Effect.Effect<User, NotFound> => Effect.fail(new NotFound({ id }))
 
+describe("Policies", () => {
   test("are typed by the result, the error and the input of the definition", () => {
     void Cached.make("f", {
       input: id,

@@ -70,7 +70,7 @@ const canonicalAt = (value: unknown, walk: Walk): string => {
 }
 
 const canonicalObject = (value: object, walk: Walk): string => {
-  if (Array.isArray(value)) return `[${Array.from(value, (item) => canonicalAt(item, walk)).join(",")}]`
+  if (Array.isArray(value)) return canonicalArray(value, walk)
   const prototype: unknown = Object.getPrototypeOf(value)
   if (prototype === Object.prototype || prototype === null) return canonicalRecord(value, walk)
   if (value instanceof Date) return `Date(${value.getTime()})`
@@ -80,6 +80,13 @@ const canonicalObject = (value: object, walk: Walk): string => {
   if (value instanceof Map) return `Map(${pairs(value, walk)})`
   if (value instanceof Set) return `Set(${items(value, walk).toSorted().join(",")})`
   return canonicalData(value, walk)
+}
+
+// Keys of requests are made here, so loops take the place of iterators and copies.
+const canonicalArray = (value: ReadonlyArray<unknown>, walk: Walk): string => {
+  let text = "["
+  for (let i = 0; i < value.length; i++) text += (i === 0 ? "" : ",") + canonicalAt(value[i], walk)
+  return text + "]"
 }
 
 // The data types of effect that schemas decode to and do not encode further.
@@ -115,8 +122,11 @@ const canonicalRecord = (value: object, walk: Walk): string => {
   if (Object.getOwnPropertySymbols(value).length > 0) {
     throw new UnstableValue("a symbol as a key has no stable encoding")
   }
-  const fields = Object.entries(value).map(([key, item]) => `${quote(key)}:${canonicalAt(item, walk)}`)
-  return `{${fields.toSorted().join(",")}}`
+  const fields: Array<string> = []
+  for (const key of Object.keys(value)) {
+    fields.push(`${quote(key)}:${canonicalAt((value as Readonly<Record<string, unknown>>)[key], walk)}`)
+  }
+  return fields.length === 1 ? `{${fields[0]!}}` : `{${fields.toSorted().join(",")}}`
 }
 
 const hex = (byte: number): string => byte.toString(16).padStart(2, "0")

@@ -352,7 +352,7 @@ it.layer(Live, { excludeTestServices: true, timeout: "30 seconds" })("the atlas 
         const german = yield* page("de")
         assert.strictEqual(german.cacheStatus, miss)
         assert.match(german.body, /^Die größten Länder\n/)
-        assert.strictEqual(german.headers.get("vary"), "accept-language")
+        assert.strictEqual(german.headers.get("vary"), "accept-language, authorization, cookie")
         const french = yield* page("fr-CH")
         assert.strictEqual(french.cacheStatus, miss)
         assert.match(french.body, /^Les plus grands pays\n/)

@@ -85,7 +85,7 @@ export const makeApiEndpoint = Effect.fnUntraced(function*(
     input,
     fingerprint: fingerprint(endpoint, successes, errors, options.version),
     resolved: yield* resolvePolicy(where, { ...options, error, bringsWindows: true }, defaults),
-    style: styleOf(options.http, Effect.isEffect(options.varyBy), input.headers),
+    style: styleOf(options.http, Effect.isEffect(options.varyBy), input.headers, options.varyBy === undefined),
     statuses: new Set(successes.values()),
     statusOf: makeStatusOf(errors),
     respondError: yield* errorResponder(endpoint, group, annotations, errors),

@@ -17,19 +17,25 @@ type Request = HttpServerRequest.HttpServerRequest
 type Response = Exit.Exit<HttpServerResponse.HttpServerResponse>
 
 /**
- * The response of a hit. The one without conditions is made once for each second of the entry's age, which is all
- * that changes in it.
+ * The response of a hit, and the 304 in its place. They are made once for each second of the entry's age, which is all
+ * that changes in them.
  */
 export const respondHit = (entry: CacheEntry.CacheEntry, request: Request, now: number, style: Style): Response => {
   const age = ageOf(entry, now)
-  const conditional = mayBeConditional(entry, request)
-  const { served } = entry
-  if (!conditional && served?.age === age && served.style === style) return served.response
-  const headers = headersOf(entry, style, hitStatus(entry, now), age, entry.expiresAt > now)
-  if (conditional && isNotModified(request.headers, headers, now)) return notModified(headers)
-  const response = Exit.succeed(full(entry, headers))
-  if (!conditional) entry.served = { age, style, response }
-  return response
+  let { served } = entry
+  if (served?.age !== age || served.style !== style) {
+    const headers = headersOf(entry, style, hitStatus(entry, now), age, entry.expiresAt > now)
+    served = entry.served = {
+      age,
+      style,
+      headers,
+      response: Exit.succeed(full(entry, headers)),
+      notModified: undefined
+    }
+  }
+  return mayBeConditional(entry, request) && isNotModified(request.headers, served.headers, now)
+    ? served.notModified ??= notModified(served.headers)
+    : served.response
 }
 
 /** The response of an answer that has an entry. */

@@ -31,8 +31,9 @@ export const respondHit = (
   const isConditional = headers["if-none-match"] !== undefined || headers["if-modified-since"] !== undefined
   const { served } = entry
   if (!isConditional && served?.age === age && served.style === style) return served.response
-  const response = Exit.succeed(respondStored(entry, request, hitStatus(entry, now), now, style))
-  if (!isConditional) entry.served = { age, style, response }
+  const made = respondStored(entry, request, hitStatus(entry, now), now, style)
+  const response = Exit.succeed(made)
+  if (!isConditional) entry.served = { age, style, headers: made.headers, response, notModified: undefined }
   return response
 }
 

@@ -10,7 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { LRUCache } from "lru-cache"
 import * as CacheEntry from "../../CacheEntry.ts"
-import { canonicalUnsafe } from "../canonical.ts"
+import { canonicalUnsafe, quote } from "../canonical.ts"
 import type { Cache } from "../lookup.ts"
 
 /** What is known of one base key. */
@@ -47,8 +47,14 @@ export interface Variants<A> {
 }
 
 /** The key of a variant: another text than that of any base. */
-export const variantKey = (base: string, parts: ReadonlyArray<readonly [name: string, value: unknown]>): string =>
-  `${base}\t${canonicalUnsafe(parts)}`
+export const variantKey = (base: string, parts: ReadonlyArray<readonly [name: string, value: unknown]>): string => {
+  // The canonical text of `parts`, for every request.
+  let text = ""
+  for (const [name, value] of parts) {
+    text += `${text === "" ? "" : ","}[${quote(name)},${canonicalUnsafe(value)}]`
+  }
+  return `${base}\t[${text}]`
+}
 
 interface Base<A> {
   names: Names<A>

@@ -14,6 +14,7 @@ import { definitionError, describe } from "../errors.ts"
 import type { Flight } from "../flight.ts"
 import type { Computed } from "../lookup.ts"
 import type { Lifetime } from "../settings.ts"
+import { watchAdded } from "./addedTo.ts"
 import { makeRecording, partOf, recordedRecord, recordedRequest, type Recording } from "./recordedRequest.ts"
 import { isUnwell, type Storable, storable } from "./storable.ts"
 import { variantKey } from "./variants.ts"
@@ -70,9 +71,14 @@ export const makeComputation = (
     const recorded = recordedServices(request, context, recording)
 
     const settled = Effect.fnUntraced(function*(
-      exit: Exit.Exit<Response, unknown>
+      exit: Exit.Exit<Response, unknown>,
+      hasAdded: boolean
     ): Effect.fn.Return<Computed, unknown> {
-      const form = Exit.isSuccess(exit) ? storable(exit.value, now(), maxBodyBytes) : undefined
+      const form = Exit.isFailure(exit)
+        ? undefined
+        : hasAdded
+        ? "forbidden"
+        : storable(exit.value, now(), maxBodyBytes)
       if (typeof form === "object") { for (const header of form.vary) recording.parts.add(`header:${header}`) }
       for (const name of names) recording.parts.add(name)
       // What was read before something that no key can hold tells this request from those that do not get there.
@@ -115,7 +121,12 @@ export const makeComputation = (
         Effect.suspend(() => {
           flight.addTags(tags(base))
           addDeps(flight, params)
-          return Effect.flatMap(Effect.exit(Effect.suspend(() => handler(recorded.request))), settled)
+          // What the handler adds through its request is not in the response that it returns, and would be missing in a hit.
+          const hasAdded = watchAdded(context)
+          return Effect.flatMap(
+            Effect.exit(Effect.suspend(() => handler(recorded.request))),
+            (exit) => settled(exit, hasAdded())
+          )
         }) as Effect.Effect<Computed, unknown, Scope.Scope>
     }
   }
