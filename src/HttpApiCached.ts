@@ -341,7 +341,8 @@ const handlerKey = "effect-cached/HttpApiCached/handler"
 
 type Inner = Effect.Effect<HttpServerResponse.HttpServerResponse, unknown, any>
 
-// A copy of an endpoint with one more middleware, which the others are around.
+// A copy of an endpoint with one more middleware, which the others are around. That it is one of the same type is not in the type
+// of `annotateMerge`, and what its middleware does is in no part of an endpoint that its users see.
 const innermost = <Endpoint extends HttpApiEndpoint.Top>(endpoint: Endpoint, key: unknown): Endpoint =>
   Object.assign(endpoint.annotateMerge(Context.empty()), {
     middlewares: new Set([key, ...endpoint.middlewares])
@@ -464,6 +465,7 @@ export const annotate = <
     & UserSound<HttpApiEndpoint.MiddlewareProvides<Endpoint>, { readonly endpoint: Endpoint }, NoInfer<VB>>
 ) =>
 (endpoint: Endpoint): Annotated<Endpoint, Cached.VaryBy.Services<VB>> =>
+  // `Annotated` says what `varyBy` needs, of which there is nothing at run time.
   innermost((endpoint as unknown as HttpApiEndpoint.Top).annotate(Definition, options), Middleware) as never
 
 /**

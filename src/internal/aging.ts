@@ -28,8 +28,11 @@ export const stageOf = (entry: CacheEntry.CacheEntry, now: number, draw: () => n
 const isEarly = (now: number, expiresAt: number, eager: number, draw: () => number): boolean =>
   eager > 0 && now - eager * Math.log(1 - draw()) >= expiresAt
 
-/** Whether it may be served for want of something better: nothing is worse than a failure. */
-export const isServable = (stage: Stage): boolean => stage !== "kept" && stage !== "over"
-
 /** For who only asks whether an entry is over: it is not early then. */
 export const neverEarly = (): number => 0
+
+/** Whether it may be served for want of something better: nothing is worse than a failure. */
+export const isServable = (entry: CacheEntry.CacheEntry, now: number): boolean => {
+  const stage = stageOf(entry, now, neverEarly)
+  return stage !== "kept" && stage !== "over"
+}

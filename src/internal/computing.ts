@@ -11,7 +11,7 @@ import * as Result from "effect/Result"
 import * as CacheEntry from "../CacheEntry.ts"
 import type * as CacheError from "../CacheError.ts"
 import * as CacheEvent from "../CacheEvent.ts"
-import { isServable, neverEarly, stageOf } from "./aging.ts"
+import { isServable } from "./aging.ts"
 import type { BackOff } from "./backOff.ts"
 import { timeoutError } from "./errors.ts"
 import { type Flight, type Landing, landings } from "./flight.ts"
@@ -131,7 +131,7 @@ export const makeComputing = ({
     const cause = Exit.isFailure(exit) ? exit.cause : Cause.empty
     if (stale === undefined || fresh === true) return undefined
     const isThere = isValid(stale, fingerprint) &&
-      isServable(stageOf(stale, clock.currentTimeMillisUnsafe(), neverEarly))
+      isServable(stale, clock.currentTimeMillisUnsafe())
     if (!isThere) return undefined
     backOff.failed(key, policy)
     tell(CacheEvent.RefreshFailed({ key, cause }))

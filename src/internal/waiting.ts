@@ -5,7 +5,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
-import { isServable, neverEarly, stageOf } from "./aging.ts"
+import { isServable } from "./aging.ts"
 import type { Flight, Landing } from "./flight.ts"
 import type { Departure } from "./flying.ts"
 import type { Judge } from "./judge.ts"
@@ -96,7 +96,7 @@ export const makeWaiting = ({ judge: { isValid }, now, retire }: Parts) => {
 
   // Whether something stale is served for a flight now.
   const isServed = ({ stale }: Flight, { request }: Asking): boolean =>
-    stale !== undefined && isValid(stale, request.fingerprint) && isServable(stageOf(stale, now(), neverEarly))
+    stale !== undefined && isValid(stale, request.fingerprint) && isServable(stale, now())
 
   return wait
 }

@@ -110,7 +110,7 @@ const schemasOf = (endpoint: HttpApiEndpoint.Top, group: HttpApiGroup.Top) => {
   return { successes: successes as Statuses, errors: errors as Statuses }
 }
 
-// What `effect` reads of an API: its groups and its annotations.
+// What `effect` reads of an API: its groups and its annotations. It is no API, and nobody else sees it.
 const asApi = (annotations: Context.Context<never>, group: object) =>
   ({ annotations, groups: { group } }) as unknown as HttpApi.Top
 

@@ -65,7 +65,8 @@ export const respondAnswer = (
 /** Whether an answer is something that was stored. */
 export const isStored = ({ exit, stale }: Answer): boolean => exit === undefined || stale !== undefined
 
-const ageOf = ({ generatedAt }: CacheEntry.CacheEntry, now: number): number =>
+/** How old a response is, in whole seconds (RFC 9111, section 5.1). */
+export const ageOf = ({ generatedAt }: CacheEntry.CacheEntry, now: number): number =>
   Math.max(0, Math.floor((now - generatedAt) / 1000))
 
 // For other methods the condition would be a reason not to act (RFC 9110, section 13.1.2), and where the answer without it

@@ -8,7 +8,7 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type * as CacheEntry from "../../CacheEntry.ts"
 import { type CacheStatus, hitStatus } from "./cacheStatus.ts"
 import { isNotModified, notModifiedHeaders } from "./conditional.ts"
-import { withStatus } from "./respond.ts"
+import { ageOf, withStatus } from "./respond.ts"
 
 type Request = HttpServerRequest.HttpServerRequest
 type Response = HttpServerResponse.HttpServerResponse
@@ -58,9 +58,6 @@ export const respondStored = (
   headers["cache-status"] = withStatus(headers["cache-status"], statusKey ? { ...status, key: entry.key } : status)
   return respondWith(entry.body, { status: head.status, headers }, request, now)
 }
-
-const ageOf = ({ generatedAt }: CacheEntry.CacheEntry, now: number): number =>
-  Math.max(0, Math.floor((now - generatedAt) / 1000))
 
 /** A whole response, or a 304 in its place where the conditions of the request say so (section 4.3.2). */
 export const respondWith = (
