@@ -276,7 +276,9 @@ const tiered = (near: Store["Service"], far: Store["Service"], clock: Clock.Cloc
         // It may be of a later position, and would stay. What may still be served then stays: nobody here knows whether the other
         // is valid.
         const isOver = close !== undefined && worth(close, now) === 0
-        if (close !== undefined && (isOver || close.position <= distant.position)) yield* near.remove(key)
+        // And what was stored while the other tier was asked is newer than both.
+        const isThere = near.remote || near.peek(key) === close
+        if (close !== undefined && isThere && (isOver || close.position <= distant.position)) yield* near.remove(key)
         yield* near.set(distant)
       }
       return distant

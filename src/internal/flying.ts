@@ -236,8 +236,10 @@ export const makeFlying = ({
     if (request.durable === true) return Effect.succeed(false)
     // What is computed anew because of a key does not have that computed anew in turn.
     const isCircular = flight.parent?.comesFrom(flights, request.key) === true
-    if (isCircular && stage === "early") return Effect.as(serve(flight, request, entry), true)
-    if ((isPutOff && (stage === "stale" || stage === "fallback")) || (isCircular && stage === "stale")) {
+    // Nor has who does not want its result stored.
+    const isLeft = isCircular || (flight.unwanted && flight.parent?.isAlone !== true)
+    if (isLeft && stage === "early") return Effect.as(serve(flight, request, entry), true)
+    if ((isPutOff && (stage === "stale" || stage === "fallback")) || (isLeft && stage === "stale")) {
       finish(flight, landed(entry, flight.since, isPutOff ? "back-off" : "revalidating"))
       return Effect.succeed(true)
     }
