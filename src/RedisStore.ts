@@ -14,7 +14,14 @@ import type * as CacheError from "./CacheError.ts"
 import { Codec, formatVersion } from "./Codec.ts"
 import { codecError, definitionError, storeError } from "./internal/errors.ts"
 import { defaultNamespace, names as makeNames } from "./internal/redis/names.ts"
-import { headerBytes, makeHeader, setEntry, touchEntry, valueProblem } from "./internal/redis/storedEntry.ts"
+import {
+  createdAtOf,
+  headerBytes,
+  makeHeader,
+  setEntry,
+  touchEntry,
+  valueProblem
+} from "./internal/redis/storedEntry.ts"
 import { millis } from "./internal/settings.ts"
 import { RedisClient } from "./RedisClient.ts"
 import { Store } from "./Store.ts"
@@ -97,6 +104,10 @@ export const make = Effect.fnUntraced(function*(
   const names = yield* makeNames("RedisStore.namespace", options?.namespace ?? defaultNamespace, formatVersion)
   const maxLifetime = yield* checkedLifetime(options?.maxLifetime ?? "7 days")
 
+  // The time of creation in the header of what this process has read or written: what it calls that time itself moves with what
+  // it knows of the clock of the server.
+  const times = new WeakMap<CacheEntry.CacheEntry, number>()
+
   const decode = (
     value: Uint8Array | null,
     isOurs: (key: string) => boolean
@@ -106,16 +117,23 @@ export const make = Effect.fnUntraced(function*(
     return problem === undefined
       ? Effect.map(
         codec.decode(value.subarray(headerBytes)),
-        (entry) => isOurs(entry.key) ? shifted(entry, -client.clockOffset()) : undefined
+        (entry) => {
+          if (!isOurs(entry.key)) return undefined
+          const found = shifted(entry, -client.clockOffset())
+          times.set(found, createdAtOf(value))
+          return found
+        }
       )
       : Effect.fail(codecError(problem, "What stands at the key of an entry is none"))
   }
 
-  const write = (script: typeof setEntry, entry: CacheEntry.CacheEntry) =>
+  const write = (script: typeof setEntry, entry: CacheEntry.CacheEntry, created?: number) =>
     Effect.suspend(() => {
       const shared = shifted(entry, client.clockOffset())
+      const createdAt = created ?? shared.createdAt
+      times.set(entry, createdAt)
       return Effect.flatMap(codec.encode(shared), (bytes) => {
-        const value = Buffer.concat([makeHeader(shared), bytes])
+        const value = Buffer.concat([makeHeader({ ...CacheEntry.stored(shared), createdAt }), bytes])
         return Effect.mapError(
           client.run((redis) => {
             const left = Math.min(Math.ceil(CacheEntry.endsAt(entry) - clock.currentTimeMillisUnsafe()), maxLifetime)
@@ -159,7 +177,7 @@ export const make = Effect.fnUntraced(function*(
         onSuccess: (value) => decode(value, (found) => found === key)
       }),
     set: (entry) => Effect.map(write(setEntry, entry), (stored) => stored === 1 ? "stored" : "superseded"),
-    touch: (entry) => Effect.asVoid(write(touchEntry, entry)),
+    touch: (entry) => Effect.suspend(() => Effect.asVoid(write(touchEntry, entry, times.get(entry)))),
     remove: (key) =>
       Effect.asVoid(Effect.mapError(
         client.run((redis) => redis.unlink(names.entry(key))),

@@ -17,8 +17,6 @@ export const headerBytes = 35
 
 const magic = utf8ToBytes("EC1")
 const checkedBytes = 27
-// How far what two processes call the same time may be apart.
-const toleranceMillis = 1000
 
 /** The header of an entry that has its times by the clock of the server. */
 export const makeHeader = ({ createdAt, fingerprint, position }: CacheEntry.Stored): Uint8Array => {
@@ -32,6 +30,10 @@ export const makeHeader = ({ createdAt, fingerprint, position }: CacheEntry.Stor
   bytes.set(utf8ToBytes(bytesToHex(sha1(checked)).slice(0, 8)), checkedBytes)
   return bytes
 }
+
+/** The time of creation in the header of a value, by the clock of the server. */
+export const createdAtOf = (value: Uint8Array): number =>
+  new DataView(value.buffer, value.byteOffset, headerBytes).getFloat64(11)
 
 /** What is wrong with a value, as far as its start shows. */
 export const valueProblem = (bytes: Uint8Array): CacheError.CodecError["problem"] | undefined => {
@@ -63,8 +65,7 @@ return 1
 
 /**
  * Replaces a value (argument 1) by the same one with another time of its last read, for some milliseconds (argument 2): 1 if it
- * was there, 0 if not. Its header stays: what one process calls the time of creation moves with what it knows of the clock of
- * the server. So that is compared with a tolerance, and position and fingerprint exactly.
+ * was there, 0 if not. The header of the new value has to be that of the old one.
  */
 export const touchEntry = makeScript(`
 local old = redis.call('GETRANGE', KEYS[1], 0, ${headerBytes - 1})
@@ -74,7 +75,7 @@ if #old ~= ${headerBytes} or string.sub(old, 1, 3) ~= 'EC1' or string.sub(old, 2
 end
 local position, created = struct.unpack('>dd', old, 4)
 local newPosition, newCreated = struct.unpack('>dd', new, 4)
-if position ~= newPosition or math.abs(created - newCreated) > ${toleranceMillis} then return 0 end
+if position ~= newPosition or created ~= newCreated then return 0 end
 redis.call('SET', KEYS[1], old .. string.sub(new, ${headerBytes + 1}), 'PX', ARGV[2])
 return 1
 `)
