@@ -52,7 +52,8 @@ export interface Terms {
  * is where the invalidation log stood for the writing process when the computation **started**. `createdAt` and
  * `expiresAt` are milliseconds since the epoch; `expiresAt` is `Infinity` for an entry that only ends by invalidation.
  * `fingerprint` identifies the schemas and the version of the function that wrote it. `failed` tells that `body` is the
- * error that the computation failed with. Without `terms`, an entry is over when it expires.
+ * error that the computation failed with. Without `terms`, an entry is over when it expires. `etag` is the validator of `body`
+ * (RFC 9110, section 8.8.3), where it is known.
  *
  * @category models
  * @since 0.1.0
@@ -68,6 +69,7 @@ export interface Stored {
   readonly expiresAt: number
   readonly failed?: boolean | undefined
   readonly terms?: Terms | undefined
+  readonly etag?: string | undefined
 }
 
 /**
@@ -88,17 +90,11 @@ export class CacheEntry implements Stored {
   readonly failed: boolean
   readonly terms: Terms | undefined
 
-  /**
-   * When the response was made, in milliseconds since the epoch: before `createdAt` where it came with an `Age` (RFC 9111, section
-   * 4.2.3), which its head has then.
-   */
-  readonly generatedAt: number
-
   /** When it was last read, as far as this process knows; only where there are `terms`. */
   usedAt: number
 
-  /** When its store was last told of that. */
-  toldAt: number
+  /** When its store was last told of that, after it had given it. A number takes memory of its own in each entry. */
+  toldAt: number | undefined = undefined
 
   /** Until when it may be served without looking at its `terms`. */
   goodUntil: number
@@ -115,8 +111,8 @@ export class CacheEntry implements Stored {
   /** The decoded result, where nobody can change it: what a hit returns without decoding anything. */
   value: Exit.Exit<unknown> | undefined = undefined
 
-  /** The validator of `body` (RFC 9110, section 8.8.3), once it was asked for. */
-  etag: string | undefined = undefined
+  /** The validator of `body` (RFC 9110, section 8.8.3), once it was asked for, or where it was stored. */
+  etag: string | undefined
 
   /** The response last sent for a hit, the second of the entry's age in which it is exact, and what it was made for. */
   served: {
@@ -140,15 +136,22 @@ export class CacheEntry implements Stored {
     this.expiresAt = stored.expiresAt
     this.failed = stored.failed === true
     this.terms = stored.terms
-    this.generatedAt = stored.createdAt - ageOf(stored.head)
+    this.etag = stored.etag
     this.usedAt = stored.terms === undefined ? stored.createdAt : stored.terms.usedAt
-    this.toldAt = this.usedAt
     this.goodUntil = goodUntil(this)
+  }
+
+  /**
+   * When the response was made, in milliseconds since the epoch: before `createdAt` where it came with an `Age` (RFC 9111, section
+   * 4.2.3), which its head has then.
+   */
+  get generatedAt(): number {
+    return this.head === undefined ? this.createdAt : this.createdAt - ageOf(this.head)
   }
 }
 
-const ageOf = (head: ResponseHead | undefined): number => {
-  const age = head?.headers["age"]
+const ageOf = ({ headers }: ResponseHead): number => {
+  const age = headers["age"]
   const seconds = age === undefined ? 0 : Number(age)
   return seconds > 0 && seconds < Infinity ? seconds * 1000 : 0
 }
@@ -168,9 +171,9 @@ const goodUntil = ({ expiresAt, terms, usedAt }: CacheEntry): number =>
  * @since 0.1.0
  */
 export const stored = (entry: CacheEntry): Stored => {
-  const { body, createdAt, expiresAt, failed, fingerprint, head, key, position, tags, terms } = entry
+  const { body, createdAt, etag, expiresAt, failed, fingerprint, head, key, position, tags, terms } = entry
   const now = terms === undefined || terms.usedAt === entry.usedAt ? terms : { ...terms, usedAt: entry.usedAt }
-  return { key, fingerprint, body, head, tags, position, createdAt, expiresAt, failed, terms: now }
+  return { key, fingerprint, body, head, tags, position, createdAt, expiresAt, failed, terms: now, etag }
 }
 
 /**

@@ -17,11 +17,10 @@ import * as CacheError from "./CacheError.ts"
 import type * as CachePolicy from "./CachePolicy.ts"
 import type { HttpPolicy } from "./HttpPolicy.ts"
 import { type CachedFunction, makeCachedFunction } from "./internal/cachedFunction.ts"
-import { releasedError } from "./internal/errors.ts"
+import { makeCalling } from "./internal/calling.ts"
 import { serve } from "./internal/http/serve.ts"
 import type { Encoded } from "./internal/inputKey.ts"
-import { withVaried } from "./internal/varied.ts"
-import { type Answer, type Claim, type Lookup, ResultCache } from "./ResultCache.ts"
+import { type Claim, type Lookup, ResultCache } from "./ResultCache.ts"
 import type * as Tag from "./Tag.ts"
 
 /**
@@ -368,59 +367,17 @@ export const make = <
   return Object.assign(made, { [MakeTypeId]: name })
 }
 
-const assemble = <RV>({ cache, claim, fn, request, varyBy }: Internals<RV>): Cached<any, any, unknown, any> => {
-  const { fingerprint, input, strong } = fn
-
-  // The hit path: synchronous, one key, one look, one comparison, and the exit that the entry keeps. No fiber, no
-  // promise, nothing allocated but the key.
-  const call = (value: unknown) =>
-    Effect.withFiber((fiber) => {
-      const key = varyBy === undefined && !strong && !claim.released ? input.ofPlain(value ?? noInput) : undefined
-      if (key !== undefined) {
-        const entry = cache.peek(key, fingerprint, fiber)
-        if (entry !== undefined && entry.value !== undefined) {
-          cache.took(entry, fiber)
-          return entry.value
-        }
-      }
-      return ask(value, undefined, key)
-    })
-
-  const keyOf = Effect.fnUntraced(function*(value: unknown) {
-    if (claim.released) return yield* releasedError(fn.name)
-    const { encoded, key } = yield* fn.keyed(value ?? noInput)
-    const varied: unknown = varyBy === undefined ? undefined : yield* varyBy
-    return { encoded, varied, key: yield* withVaried(key, varied) }
-  })
-
-  const ask = (value: unknown, options: CallOptions | undefined, direct?: string) =>
-    Effect.flatMap(keyOf(value), ({ encoded, key, varied }) =>
-      Effect.withFiber((fiber) => {
-        // The very string that the next call will look for: equal strings are compared by their characters.
-        const lookup = { ...request(key === direct ? direct : key, encoded, varied, fiber), ...options }
-        return Effect.flatMap(cache.lookup(lookup), (answer) => resultOf(lookup, answer, false))
-      }))
-
-  // A stored entry that cannot be decoded is looked up once more, together with all who found the same; if the store
-  // still has it, it is computed past the store.
-  const resultOf = (lookup: Lookup, answer: Answer, repeated: boolean): Effect.Effect<unknown, unknown, any> =>
-    fn.resultOf(answer, (entry, error) =>
-      Effect.andThen(
-        cache.discard(entry, error),
-        Effect.flatMap(cache.lookup({ ...lookup, fresh: repeated || lookup.fresh }), (next) =>
-          resultOf(lookup, next, true))
-      ))
-
+const assemble = <RV>(parts: Internals<RV>): Cached<any, any, unknown, any> => {
+  const { cache, fn } = parts
+  const { call, callWith, keyOf } = makeCalling(parts)
   return Object.assign(call as Cached<any, any, unknown, any>, {
-    [TypeId]: { fn, cache, claim, varyBy, request },
-    with: (options: CallOptions) => (value: unknown) => ask(value, options),
-    refresh: (value: unknown) => ask(value, { fresh: true }),
+    [TypeId]: parts,
+    with: callWith,
+    refresh: callWith({ fresh: true }),
     forget: (value: unknown) => Effect.flatMap(keyOf(value), ({ key }) => cache.forget([fn.tagOf(key)])),
     forgetAll: cache.forget([fn.tag])
   })
 }
-
-const noInput = {}
 
 type Handler<E, R> = Effect.Effect<HttpServerResponse.HttpServerResponse, E | CacheError.CacheError, R>
 

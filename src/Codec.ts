@@ -20,7 +20,7 @@ import { codecError } from "./internal/errors.ts"
  * @category models
  * @since 0.1.0
  */
-export const formatVersion = 2
+export const formatVersion = 3
 
 /**
  * The service.

@@ -2,20 +2,21 @@
  * The compact codec: MessagePack, compressed with LZ4 when that pays.
  *
  * Layout: `ECE`, the format version (1 byte), CRC-32 of all that follows (4 bytes), flags (1 byte, bit 0: compressed),
- * length of the uncompressed payload (4 bytes), payload. Numbers are little-endian. The payload is a MessagePack array
- * of key, fingerprint, body, head, tags, position, createdAt and expiresAt; where the entry is a failure or has terms, also of
- * failed, and where it has terms, of these as an array. The tags are one text, joined by line feeds, so that no length in
- * the payload can ask for more than the payload holds.
+ * length of the uncompressed payload (4 bytes), payload. Numbers are little-endian. The payload is the length of what describes
+ * the entry (4 bytes), that, and the body as it is served, to the end. What describes the entry is a MessagePack array of key,
+ * fingerprint, head, tags, position, createdAt, expiresAt and the validator of the body; where the entry is a failure or has
+ * terms, also of failed, and where it has terms, of these as an array. The tags are one text, joined by line feeds, so that no
+ * length in the payload can ask for more than the payload holds.
  *
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
-import * as Result from "effect/Result"
-import * as Schema from "effect/Schema"
 import { compressSync, uncompressSync } from "lz4-napi"
 // On node, the same without its native reader of strings, which is slow where a payload lies in a large buffer.
 import { Packr } from "msgpackr/pack"
+import { hash } from "node:crypto"
 import { crc32 } from "node:zlib"
 import * as CacheEntry from "./CacheEntry.ts"
 import * as CacheError from "./CacheError.ts"
@@ -73,45 +74,61 @@ export const layer = (options?: {
       : yield* size("MsgPackCodec.compressFrom", options?.compressFrom ?? 4096)
     const maxBytes = yield* size("MsgPackCodec.maxBytes", options?.maxBytes ?? 64 * 1024 * 1024)
     return Codec.of({
-      encode: (entry) => Effect.suspend(() => Effect.fromResult(encode(entry, compressFrom, maxBytes))),
-      decode: (bytes) => Effect.suspend(() => Effect.fromResult(decode(bytes, maxBytes)))
+      encode: (entry) => Effect.suspend(() => encode(entry, compressFrom, maxBytes)),
+      // At once, so that who reads many entries needs no further step for each.
+      decode: (bytes) => decode(bytes, maxBytes)
     })
   }))
 
 const headerBytes = 13
 const magic = 0x454345
-// No records and no extensions: the payload holds texts, bytes and numbers only.
+// No records and no extensions: what describes an entry holds texts and numbers only.
 const packr = new Packr({ useRecords: false })
 
 const encode = (
-  { body, createdAt, expiresAt, failed, fingerprint, head, key, position, tags, terms }: CacheEntry.Stored,
+  entry: CacheEntry.Stored,
   compressFrom: number,
   maxBytes: number
-): Result.Result<Uint8Array, CacheError.CacheError> => {
+): Exit.Exit<Uint8Array, CacheError.CacheError> => {
+  const { body, createdAt, expiresAt, failed, fingerprint, head, key, position, tags, terms } = entry
   const texts = [key, fingerprint, head === undefined ? "" : JSON.stringify(head), tags.join("\n")] as const
   if (!(texts.every((text) => text.isWellFormed()) && (typeof body !== "string" || body.isWellFormed()))) {
     return refuse("encode", `Entry ${JSON.stringify(key)} has a text with half a surrogate pair, which UTF-8 lacks`)
   }
-  const fields: Array<unknown> = [texts[0], texts[1], body, texts[2], texts[3], position, createdAt, expiresAt]
+  const fields: Array<unknown> = [...texts, position, createdAt, expiresAt, etagOf(entry)]
   if (failed === true || terms !== undefined) fields.push(failed === true)
   if (terms !== undefined) {
     fields.push([terms.staleUntil, terms.errorUntil, terms.keptUntil, terms.idle, terms.usedAt, terms.eager])
   }
-  const payload = packr.pack(fields)
-  if (payload.length > maxBytes) return Result.fail(tooLarge(payload.length, maxBytes))
-  const compressed = payload.length >= compressFrom ? compressSync(payload) : payload
-  const content = compressed.length < payload.length ? compressed : payload
-  const bytes = Buffer.allocUnsafe(headerBytes + content.length)
+  const description = packr.pack(fields)
+  const bodyAt = 4 + description.length
+  const length = bodyAt + (typeof body === "string" ? Buffer.byteLength(body) : body.length)
+  if (length > maxBytes) return Exit.fail(tooLarge(length, maxBytes))
+  const plain = Buffer.allocUnsafe(headerBytes + length)
+  const payload = plain.subarray(headerBytes)
+  payload.writeUInt32LE(description.length, 0)
+  payload.set(description, 4)
+  if (typeof body === "string") payload.write(body, bodyAt)
+  else payload.set(body, bodyAt)
+  const compressed = length >= compressFrom ? compressSync(payload) : payload
+  const isSmaller = compressed.length < length
+  const bytes = isSmaller ? Buffer.allocUnsafe(headerBytes + compressed.length) : plain
+  if (isSmaller) bytes.set(compressed, headerBytes)
   bytes.writeUIntLE(magic, 0, 3)
   bytes.writeUInt8(formatVersion, 3)
-  bytes.writeUInt8(content === payload ? 0 : 1, 8)
-  bytes.writeUInt32LE(payload.length, 9)
-  bytes.set(content, headerBytes)
+  bytes.writeUInt8(isSmaller ? 1 : 0, 8)
+  bytes.writeUInt32LE(length, 9)
   bytes.writeUInt32LE(crc32(bytes.subarray(8)), 4)
-  return Result.succeed(bytes)
+  return Exit.succeed(bytes)
 }
 
-const decode = (input: Uint8Array, maxBytes: number): Result.Result<CacheEntry.CacheEntry, CacheError.CacheError> => {
+// Made once, where the entry is written: to make it for each hit would take longer than all the rest of it.
+const etagOf = ({ body, etag, failed, head }: CacheEntry.Stored): string => {
+  if (etag !== undefined) return etag
+  return failed === true || head?.headers["etag"] !== undefined ? "" : `"${hash("sha256", body).slice(0, 32)}"`
+}
+
+const decode = (input: Uint8Array, maxBytes: number): Exit.Exit<CacheEntry.CacheEntry, CacheError.CacheError> => {
   const bytes = Buffer.from(input.buffer, input.byteOffset, input.byteLength)
   if (bytes.length < headerBytes) {
     return refuse("truncated", `${bytes.length} bytes are fewer than the header of an entry`)
@@ -125,73 +142,101 @@ const decode = (input: Uint8Array, maxBytes: number): Result.Result<CacheEntry.C
     return refuse("checksum", "The entry does not match its checksum: it was truncated or changed")
   }
   const length = bytes.readUInt32LE(9)
-  if (length > maxBytes) return Result.fail(tooLarge(length, maxBytes))
+  if (length > maxBytes) return Exit.fail(tooLarge(length, maxBytes))
   const content = bytes.subarray(headerBytes)
-  if (bytes.readUInt8(8) === 0) return content.length === length ? unpack(content) : refuse("malformed", "Wrong length")
-  // lz4-napi starts its output with the length that it will allocate. LZ4 cannot expand by more than 255.
-  if (content.length < 4 || content.readUInt32LE(0) !== length || length > content.length * 255) {
-    return refuse("malformed", `${content.length} bytes cannot be the compressed form of ${length}`)
+  try {
+    if (bytes.readUInt8(8) === 0) {
+      return content.length === length ? unpack(content, true) : refuse("malformed", "Wrong length")
+    }
+    // lz4-napi starts its output with the length that it will allocate. LZ4 cannot expand by more than 255.
+    if (content.length < 4 || content.readUInt32LE(0) !== length || length > content.length * 255) {
+      return refuse("malformed", `${content.length} bytes cannot be the compressed form of ${length}`)
+    }
+    const payload = uncompressSync(content)
+    return payload.length === length ? unpack(payload, false) : refuse("malformed", "Wrong length")
+  } catch (cause) {
+    return Exit.fail(codecError("malformed", "The bytes are not an entry", cause))
   }
-  return Result.flatMap(
-    attempt(() => uncompressSync(content)),
-    (payload) => payload.length === length ? unpack(payload) : refuse("malformed", "Wrong length")
+}
+
+// Throws for what is no payload.
+const unpack = (payload: Buffer, isView: boolean): Exit.Exit<CacheEntry.CacheEntry, CacheError.CacheError> => {
+  const bodyAt = 4 + payload.readUInt32LE(0)
+  if (bodyAt > payload.length) return refuse("malformed", "What describes the entry is longer than it")
+  const fields: unknown = packr.unpack(payload.subarray(4, bodyAt))
+  if (!isDescription(fields)) return refuse("malformed", "What describes the entry does not")
+  const [key, fingerprint, head, tags, position, createdAt, expiresAt, etag, failed, terms] = fields
+  const body = payload.subarray(bodyAt)
+  return Exit.succeed(
+    new CacheEntry.CacheEntry({
+      key,
+      fingerprint,
+      // A view would keep all in memory that came with it.
+      body: isView ? new Uint8Array(body) : body,
+      head: head === "" ? undefined : headOf(head),
+      tags: tags === "" ? [] : tags.split("\n"),
+      position,
+      createdAt,
+      expiresAt,
+      failed,
+      terms: terms === undefined ? undefined : termsOf(terms),
+      etag: etag === "" ? undefined : etag
+    })
   )
 }
 
-const unpack = (payload: Uint8Array): Result.Result<CacheEntry.CacheEntry, CacheError.CacheError> =>
-  Result.flatMap(
-    attempt(() => decodePayload(packr.unpack(payload))),
-    ([key, fingerprint, body, head, tags, position, createdAt, expiresAt, failed, terms]) =>
-      attempt(() =>
-        new CacheEntry.CacheEntry({
-          key,
-          fingerprint,
-          // Unpacked bytes are a view: a copy does not keep the whole payload in memory.
-          body: typeof body === "string" ? body : Uint8Array.from(body),
-          head: head === "" ? undefined : decodeHead(head),
-          tags: tags === "" ? [] : tags.split("\n"),
-          position,
-          createdAt,
-          expiresAt,
-          failed,
-          terms: terms === undefined ? undefined : asTerms(terms)
-        })
-      )
-  )
+type Description = readonly [
+  key: string,
+  fingerprint: string,
+  head: string,
+  tags: string,
+  position: number,
+  createdAt: number,
+  expiresAt: number,
+  etag: string,
+  failed?: boolean,
+  terms?: ReadonlyArray<number>
+]
 
-const asTerms = (
-  [staleUntil, errorUntil, keptUntil, idle, usedAt, eager]: NonNullable<ReturnType<typeof decodePayload>[9]>
-): CacheEntry.Terms => ({ staleUntil, errorUntil, keptUntil, idle, usedAt, eager })
+// By hand, because a schema takes longer for it than all the rest of decoding.
+const isDescription = (fields: unknown): fields is Description =>
+  Array.isArray(fields) && fields.length >= 8 && fields.length <= 10 &&
+  typeof fields[0] === "string" && typeof fields[1] === "string" && typeof fields[2] === "string" &&
+  typeof fields[3] === "string" && Number.isSafeInteger(fields[4]) && Number.isFinite(fields[5]) &&
+  isTime(fields[6]) && typeof fields[7] === "string" && (fields.length < 9 || typeof fields[8] === "boolean") &&
+  (fields.length < 10 || isTerms(fields[9]))
+
+const isTerms = (terms: unknown): boolean =>
+  Array.isArray(terms) && terms.length === 6 && isTime(terms[0]) && isTime(terms[1]) && isTime(terms[2]) &&
+  isDuration(terms[3]) && Number.isFinite(terms[4]) && isDuration(terms[5]) && terms[5] !== Infinity
 
 // Either may be infinite, and neither NaN.
-const time = Schema.Number.check(Schema.makeFilter((millis) => millis > -Infinity))
-const duration = Schema.Number.check(Schema.makeFilter((millis) => millis >= 0))
+const isTime = (value: unknown): boolean => typeof value === "number" && value > -Infinity
+const isDuration = (value: unknown): boolean => typeof value === "number" && value >= 0
 
-const decodePayload = Schema.decodeUnknownSync(Schema.Tuple([
-  Schema.String,
-  Schema.String,
-  Schema.Union([Schema.String, Schema.Uint8Array]),
-  Schema.String,
-  Schema.String,
-  Schema.Int,
-  Schema.Finite,
-  time,
-  Schema.optionalKey(Schema.Boolean),
-  Schema.optionalKey(Schema.Tuple([time, time, time, duration, Schema.Finite, duration.check(Schema.isFinite())]))
-]))
+const termsOf = (terms: ReadonlyArray<number>): CacheEntry.Terms => ({
+  staleUntil: terms[0]!,
+  errorUntil: terms[1]!,
+  keptUntil: terms[2]!,
+  idle: terms[3]!,
+  usedAt: terms[4]!,
+  eager: terms[5]!
+})
 
-const decodeHead = Schema.decodeUnknownSync(Schema.fromJsonString(Schema.Struct({
-  status: Schema.Int,
-  headers: Schema.Record(Schema.String, Schema.String)
-})))
+// Throws for what is none.
+const headOf = (text: string): CacheEntry.ResponseHead => {
+  const head: CacheEntry.ResponseHead = JSON.parse(text)
+  const { headers, status } = head
+  if (!Number.isSafeInteger(status) || typeof headers !== "object" || headers === null || Array.isArray(headers)) {
+    throw new TypeError("no head of a response")
+  }
+  for (const name in headers) {
+    if (typeof headers[name] !== "string") throw new TypeError("a header that is no text")
+  }
+  return { status, headers }
+}
 
-const attempt = <A>(f: () => A): Result.Result<A, CacheError.CacheError> =>
-  Result.try({
-    try: f,
-    catch: (cause) => codecError("malformed", "The bytes are not an entry", cause)
-  })
-
-const refuse = (problem: CacheError.CodecError["problem"], message: string) => Result.fail(codecError(problem, message))
+const refuse = (problem: CacheError.CodecError["problem"], message: string) => Exit.fail(codecError(problem, message))
 
 const tooLarge = (length: number, maxBytes: number) =>
   codecError("too-large", `An entry of ${length} bytes is larger than the bound of ${maxBytes}`)

@@ -20,6 +20,7 @@ import { makeClockOffset } from "./internal/redis/clockOffset.ts"
 import { makeCommands } from "./internal/redis/commands.ts"
 import { makeCorked } from "./internal/redis/corked.ts"
 import type * as driver from "./internal/redis/driver.ts"
+import { makeReads } from "./internal/redis/reads.ts"
 import { replyError } from "./internal/redis/replyError.ts"
 import { parseUrl } from "./internal/redis/url.ts"
 import { millis } from "./internal/settings.ts"
@@ -50,6 +51,11 @@ export class RedisClient extends Context.Service<RedisClient, {
    * `ServerError`; after three failures in a row it does so at once, for about a second.
    */
   readonly run: <A>(send: (redis: Driver) => Promise<A>) => Effect.Effect<A, CacheError.CacheError>
+  /**
+   * The bytes at a key, `null` where there are none. As `run`, and what many fibers ask for in one turn are few commands, `MGET`
+   * except for a cluster: the reads of one command fail together. The bytes may be a view of all that came with them.
+   */
+  readonly get: (key: string) => Effect.Effect<Uint8Array | null, CacheError.CacheError>
   /**
    * A connection that nobody else uses, for commands that block. It is connected, ends with the scope, and does not connect
    * again when it is lost: then its commands fail, and another has to be made. Its commands have no time limit. For a cluster,
@@ -137,7 +143,13 @@ export const make = Effect.fnUntraced(function*(
   const redis = yield* connect(options, { commandTimeout, connectTimeout })
   const unusable = watchProblems(redis, options.client === undefined)
   const run = yield* makeCommands({ limit: commandTimeout, unusable })
-  const cork = makeCorked(() => isCluster(redis) ? redis.nodes().map(streamOf) : [streamOf(redis)], setImmediate)
+  const cork = makeCorked(
+    () => isCluster(redis) ? redis.nodes().map(streamOf) : [streamOf(redis)],
+    setImmediate,
+    () => reads?.send()
+  )
+  // The keys of one command have to be on one node.
+  const reads = isCluster(redis) ? undefined : makeReads(yield* Effect.context(), run, redis, cork)
   const offset = makeClockOffset()
   const clock = yield* Clock.Clock
 
@@ -168,12 +180,14 @@ export const make = Effect.fnUntraced(function*(
         return node === undefined ? Effect.fail(noConnection()) : Effect.succeed(node)
       })
   )
+  const send: RedisClient["Service"]["run"] = (send) =>
+    run(() => {
+      cork()
+      return send(redis)
+    })
   return RedisClient.of({
-    run: (send) =>
-      run(() => {
-        cork()
-        return send(redis)
-      }),
+    run: send,
+    get: reads?.get ?? ((key) => send((redis) => redis.getBuffer(key))),
     dedicated: dedicated(() => isCluster(redis) ? copyOfCluster(redis) : copyOf(redis), connectTimeout),
     subscriber: Effect.flatMap(oneMaster, (node) => dedicated(() => copyOf(node), connectTimeout)),
     masters,

@@ -6,6 +6,7 @@
 import * as Clock from "effect/Clock"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
@@ -49,9 +50,9 @@ export interface Options {
  *
  * **Details**
  *
- * `get` and `set` are one command each. Entries are the bytes of the `Codec`, and Redis itself removes them when their time
- * is over. Their times are kept by the clock of the server and given back by that of this process, so that the clocks of
- * the processes need not agree.
+ * `get` and `set` are one command each, and what is read in one turn shares a few commands. Entries are the bytes of the
+ * `Codec`, and Redis itself removes them when their time is over. Their times are kept by the clock of the server and given
+ * back by that of this process, so that the clocks of the processes need not agree.
  *
  * Failures are `CacheError`s of reason `StoreError` with the `ServerError` as their cause, and of reason `CodecError` for a
  * value that is no entry, which the next `set` replaces. Fails with reason `DefinitionError` for an empty namespace, or a
@@ -105,35 +106,40 @@ export const make = Effect.fnUntraced(function*(
   const maxLifetime = yield* checkedLifetime(options?.maxLifetime ?? "7 days")
 
   // The time of creation in the header of what this process has read or written: what it calls that time itself moves with what
-  // it knows of the clock of the server.
+  // it knows of the clock of the server. Only for what can be touched: a weak map costs more than the rest of a read.
   const times = new WeakMap<CacheEntry.CacheEntry, number>()
 
+  // What is decoded at once goes on in the same step.
   const decode = (
     value: Uint8Array | null,
     isOurs: (key: string) => boolean
   ): Effect.Effect<CacheEntry.CacheEntry | undefined, CacheError.CacheError> => {
     if (value === null) return Effect.undefined
     const problem = valueProblem(value)
-    return problem === undefined
-      ? Effect.map(
-        codec.decode(value.subarray(headerBytes)),
-        (entry) => {
-          if (!isOurs(entry.key)) return undefined
-          const found = shifted(entry, -client.clockOffset())
-          times.set(found, createdAtOf(value))
-          return found
-        }
-      )
-      : Effect.fail(codecError(problem, "What stands at the key of an entry is none"))
+    if (problem !== undefined) {
+      return Effect.fail(codecError(problem, "What stands at the key of an entry is none"))
+    }
+    const decoded = codec.decode(value.subarray(headerBytes))
+    const given = (entry: CacheEntry.CacheEntry) => {
+      if (!isOurs(entry.key)) return undefined
+      const found = shifted(entry, -client.clockOffset())
+      noteTime(found, value)
+      return found
+    }
+    return isDone(decoded) ? Exit.map(decoded, given) : Effect.map(decoded, given)
+  }
+
+  const noteTime = (entry: CacheEntry.CacheEntry, value: Uint8Array) => {
+    if (entry.terms !== undefined) times.set(entry, createdAtOf(value))
   }
 
   const write = (script: typeof setEntry, entry: CacheEntry.CacheEntry, created?: number) =>
     Effect.suspend(() => {
-      const shared = shifted(entry, client.clockOffset())
+      const shared = CacheEntry.stored(shifted(entry, client.clockOffset()))
       const createdAt = created ?? shared.createdAt
-      times.set(entry, createdAt)
+      if (entry.terms !== undefined) times.set(entry, createdAt)
       return Effect.flatMap(codec.encode(shared), (bytes) => {
-        const value = Buffer.concat([makeHeader({ ...CacheEntry.stored(shared), createdAt }), bytes])
+        const value = Buffer.concat([makeHeader({ ...shared, createdAt }), bytes])
         return Effect.mapError(
           client.run((redis) => {
             const left = Math.min(Math.ceil(CacheEntry.endsAt(entry) - clock.currentTimeMillisUnsafe()), maxLifetime)
@@ -162,7 +168,7 @@ export const make = Effect.fnUntraced(function*(
 
   const listed = Effect.fnUntraced(function*(bytes: Buffer) {
     const name = bytes.toString()
-    const value = yield* client.run((redis) => redis.getBuffer(name))
+    const value = yield* client.get(name)
     const entry = yield* decode(value, (key) => names.entry(key) === name)
     return entry !== undefined && CacheEntry.endsAt(entry) > clock.currentTimeMillisUnsafe() ? [entry] : []
   }, Effect.catchIf(isNoEntry, () => Effect.succeed([])))
@@ -171,7 +177,7 @@ export const make = Effect.fnUntraced(function*(
     remote: true,
     peek: () => undefined,
     get: (key) =>
-      Effect.matchEffect(client.run((redis) => redis.getBuffer(names.entry(key))), {
+      Effect.matchEffect(client.get(names.entry(key)), {
         onFailure: (error) => Effect.fail(storeError("get", error)),
         // Long keys share a name when their digests are equal.
         onSuccess: (value) => decode(value, (found) => found === key)
@@ -206,6 +212,8 @@ const pageSize = 500
 // Values may be large: all that are asked for together are in memory together.
 const valuesAtOnce = 32
 
+const isDone = <A, E>(effect: Effect.Effect<A, E>): effect is Exit.Exit<A, E> => Exit.isExit(effect)
+
 const isNoEntry = ({ reason }: CacheError.CacheError): boolean =>
   reason._tag === "CodecError" || (reason._tag === "ServerError" && reason.problem === "foreign")
 
@@ -220,9 +228,10 @@ const checkedLifetime = (input: Duration.Input): Effect.Effect<number, CacheErro
 
 // The same entry by a clock that is so many milliseconds ahead.
 const shifted = (entry: CacheEntry.CacheEntry, ahead: number): CacheEntry.CacheEntry => {
+  const by = Math.round(ahead)
+  if (by === 0) return entry
   const stored = CacheEntry.stored(entry)
   const { createdAt, expiresAt, terms } = stored
-  const by = Math.round(ahead)
   return new CacheEntry.CacheEntry({
     ...stored,
     createdAt: createdAt + by,

@@ -221,12 +221,15 @@ export const make = Effect.fnUntraced(function*(
   const now = () => clock.currentTimeMillisUnsafe()
   const counts = makeCounts()
   yield* registerCounts(counts)
-  const { events, tell, tellHit } = yield* makeEventBus(counts, options?.onEvent, now)
+  const bus = yield* makeEventBus(counts, options?.onEvent, now)
+  const { events, tell, tellHit } = bus
   yield* store.onRemoval(({ cause, key }) =>
-    tell(cause === "evicted" ? CacheEvent.Evicted({ key }) : CacheEvent.Expired({ key }))
+    cause === "evicted"
+      ? bus.tellOften("Evicted", () => CacheEvent.Evicted({ key }))
+      : tell(CacheEvent.Expired({ key }))
   )
   yield* follow(log, graph, tell)
-  const forget = makeForget(log, graph, scope, tell)
+  const forget = makeForget(log, graph, scope, bus.tellOften)
   const lease = store.remote ? yield* Lease.Lease : undefined
   const guarded = yield* makeGuard(store.remote, storeTimeout, tell)
 
@@ -245,11 +248,10 @@ export const make = Effect.fnUntraced(function*(
     clock,
     backOff,
     used: (entry) => read(entry, true),
-    tell,
-    tellHit
+    bus
   })
   const used = (entry: CacheEntry.CacheEntry) => read(entry, false)
-  const lookup = makeLookups({ store, graph, log, flying, shelf, judge, backOff, clock, used, tell, tellHit })
+  const lookup = makeLookups({ store, graph, log, flying, shelf, judge, backOff, clock, used, bus })
 
   const peek = (
     key: string,

@@ -24,6 +24,14 @@ const forged = (content: Uint8Array, options?: { readonly flags?: number; readon
   return out
 }
 
+// As a payload: what describes an entry, and its body.
+const payload = (fields: unknown, body = "1"): Uint8Array => {
+  const description = new Packr({ useRecords: false }).pack(fields)
+  const length = Buffer.alloc(4)
+  length.writeUInt32LE(description.length)
+  return Buffer.concat([length, description, Buffer.from(body)])
+}
+
 const problemOf = (input: Uint8Array) =>
   Effect.gen(function*() {
     const codec = yield* Codec.Codec
@@ -45,10 +53,11 @@ describe("MsgPackCodec.layer", () => {
       const codec = yield* Codec.Codec
       const length = (options?: Partial<CacheEntry.Stored>) =>
         Effect.map(codec.encode(makeEntry("k", options)), (bytes) => bytes.length)
-      // The header, one byte for the array, and eight values.
-      assert.strictEqual(yield* length(), 13 + 1 + 2 + 17 + 4 + 1 + 7 + 1 + 1 + 9)
+      // The header, the length of what describes it, one byte for the array, its eight values, and the body.
+      assert.strictEqual(yield* length(), 13 + 4 + (1 + 2 + 17 + 1 + 7 + 1 + 1 + 9 + 36) + 3)
       assert.strictEqual(yield* length({ failed: false, terms: undefined }), yield* length())
-      assert.strictEqual(yield* length({ failed: true }), (yield* length()) + 1)
+      // Failures have no validator.
+      assert.strictEqual(yield* length({ failed: true }), (yield* length()) + 1 - 35)
       assert.isAtMost(yield* length({ terms: makeTerms(1_900_000_000_000) }), (yield* length()) + 1 + 1 + 6 * 9)
     }).pipe(Effect.provide(MsgPackCodec.layer())))
 
@@ -187,20 +196,27 @@ it.layer(MsgPackCodec.layer())("Bytes that MsgPackCodec refuses (scenario 44)", 
         [0xc1]
       ]
       const before = process.resourceUsage().maxRSS
-      for (const claim of claims) assert.strictEqual(yield* problemOf(forged(Uint8Array.from(claim))), "malformed")
-      assert.strictEqual(yield* problemOf(forged(new Uint8Array(2_000_000).fill(0x91))), "malformed")
+      const described = (bytes: Uint8Array) => {
+        const length = Buffer.alloc(4)
+        length.writeUInt32LE(bytes.length)
+        return forged(Buffer.concat([length, bytes]))
+      }
+      for (const claim of claims) assert.strictEqual(yield* problemOf(described(Uint8Array.from(claim))), "malformed")
+      assert.strictEqual(yield* problemOf(described(new Uint8Array(2_000_000).fill(0x91))), "malformed")
+      // A length that is more than there is, and none at all.
+      assert.strictEqual(yield* problemOf(forged(Buffer.alloc(64, 255))), "malformed")
+      assert.strictEqual(yield* problemOf(forged(Buffer.alloc(3))), "malformed")
       assert.isBelow(process.resourceUsage().maxRSS - before, 512 * 1024)
     }))
 
   it.effect("hold MessagePack of something else", () =>
     Effect.gen(function*() {
-      const packr = new Packr({ useRecords: false })
-      const right: ReadonlyArray<unknown> = ["k", "f", Buffer.from("1"), "", "user:7", 10, 0, Infinity]
+      const right: ReadonlyArray<unknown> = ["k", "f", "", "user:7", 10, 0, Infinity, "\"e\""]
       // staleUntil, errorUntil, keptUntil, idle, usedAt, eager
       const terms: ReadonlyArray<unknown> = [1, 2, Infinity, Infinity, 5, 0]
       const codec = yield* Codec.Codec
-      assert.deepInclude(storedPart(yield* codec.decode(forged(packr.pack(right)))), { key: "k", tags: ["user:7"] })
-      assert.deepInclude(storedPart(yield* codec.decode(forged(packr.pack([...right, true, terms])))), {
+      assert.deepInclude(storedPart(yield* codec.decode(forged(payload(right)))), { key: "k", tags: ["user:7"] })
+      assert.deepInclude(storedPart(yield* codec.decode(forged(payload([...right, true, terms])))), {
         failed: true,
         terms: { staleUntil: 1, errorUntil: 2, keptUntil: Infinity, idle: Infinity, usedAt: 5, eager: 0 }
       })
@@ -214,16 +230,21 @@ it.layer(MsgPackCodec.layer())("Bytes that MsgPackCodec refuses (scenario 44)", 
         right.with(0, 1),
         right.with(1, null),
         right.with(2, 5),
-        right.with(3, "{"),
-        right.with(3, "{\"status\":\"200\",\"headers\":{}}"),
-        right.with(3, "{\"status\":200,\"headers\":{\"a\":1}}"),
-        right.with(4, ["user:7"]),
-        right.with(5, 1.5),
-        right.with(5, "10"),
+        right.with(2, "{"),
+        right.with(2, "null"),
+        right.with(2, "{\"status\":\"200\",\"headers\":{}}"),
+        right.with(2, "{\"status\":200,\"headers\":[]}"),
+        right.with(2, "{\"status\":200,\"headers\":null}"),
+        right.with(2, "{\"status\":200,\"headers\":{\"a\":1}}"),
+        right.with(3, ["user:7"]),
+        right.with(4, 1.5),
+        right.with(4, "10"),
+        right.with(5, NaN),
+        right.with(6, "never"),
         right.with(6, NaN),
-        right.with(7, "never"),
-        right.with(7, NaN),
-        right.with(7, -Infinity),
+        right.with(6, -Infinity),
+        right.with(7, undefined),
+        right.with(7, 7),
         [...right, null],
         [...right, "true"],
         [...right, false, null],
@@ -242,7 +263,7 @@ it.layer(MsgPackCodec.layer())("Bytes that MsgPackCodec refuses (scenario 44)", 
         [...right, true, terms.with(5, Infinity)],
         [...right, true, terms.with(5, -1)]
       ]
-      for (const value of wrong) assert.strictEqual(yield* problemOf(forged(packr.pack(value))), "malformed")
+      for (const value of wrong) assert.strictEqual(yield* problemOf(forged(payload(value))), "malformed")
     }))
 
   it.effect.prop("hold anything at all behind a valid checksum", {

@@ -9,7 +9,7 @@ import { broadcasterSuite } from "./suites/broadcasterSuite.ts"
 
 let namespaces = 0
 const newNamespace = () => `broadcaster-${++namespaces}`
-const keyOf = (namespace: string) => `${namespace}:2:log:{${namespace}}`
+const keyOf = (namespace: string) => `${namespace}:3:log:{${namespace}}`
 
 /** A process that follows the log, and what it knows. */
 interface Node {

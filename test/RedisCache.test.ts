@@ -88,7 +88,7 @@ const stored = Effect.fnUntraced(
 
 const entries = (server: RedisServer.Server, namespace: string) =>
   Effect.map(
-    server.cli("KEYS", `${namespace}:2:entry:*`),
+    server.cli("KEYS", `${namespace}:3:entry:*`),
     (printed) => printed.split("\n").filter((name) => name !== "")
   )
 
@@ -232,7 +232,7 @@ it.layer(RedisServer.layer(), { excludeTestServices: true })("ResultCache.layerR
           yield* process.provide(invalidate("other"))
           const names = (yield* server.cli("KEYS", "*")).split("\n")
           assert.isAbove(names.length, 1)
-          for (const name of names) assert.isTrue(name.startsWith(`${written}:2:`), name)
+          for (const name of names) assert.isTrue(name.startsWith(`${written}:3:`), name)
         }
       }))
 
@@ -271,12 +271,12 @@ it.layer(RedisServer.layer(), { excludeTestServices: true })("ResultCache.layerR
           const [here, there] = [yield* open(options), yield* open(options)]
           const first = yield* start((yield* make(here))())
           yield* until("the first computes", () => runs === 1)
-          const taken = yield* server.cli("KEYS", `${namespace}:2:lease:*`)
+          const taken = yield* server.cli("KEYS", `${namespace}:3:lease:*`)
           const left = Number(yield* server.cli("PTTL", taken))
           const second = yield* start((yield* make(there))())
           if (lease !== false && "duration" in lease) {
             assert.isAbove(left, 30 * 60_000)
-            yield* server.until((printed) => /[1-9]\d*$/.test(printed), "PUBSUB", "NUMSUB", `${namespace}:2:wake`)
+            yield* server.until((printed) => /[1-9]\d*$/.test(printed), "PUBSUB", "NUMSUB", `${namespace}:3:wake`)
             yield* Deferred.succeed(gate, undefined)
             assert.deepStrictEqual([yield* Fiber.join(first), yield* Fiber.join(second), runs], [1, 1, 1])
           } else {
@@ -333,7 +333,7 @@ it.layer(RedisServer.layer(), { excludeTestServices: true })("ResultCache.layerR
             concurrency: 50,
             discard: true
           })
-          return Number(yield* server.cli("XLEN", `${namespace}:2:log:{${namespace}}`))
+          return Number(yield* server.cli("XLEN", `${namespace}:3:log:{${namespace}}`))
         })
         assert.isBelow(yield* lengthWith(10), 300)
         assert.isAtLeast(yield* lengthWith(undefined), 500)
@@ -483,7 +483,7 @@ it.layer(RedisServer.layer(), { excludeTestServices: true })("ResultCache.layerR
       "something else at the key of the log": Effect.gen(function*() {
         const server = yield* RedisServer.RedisServer
         const namespace = newNamespace()
-        yield* server.cli("SET", `${namespace}:2:log:{${namespace}}`, "value")
+        yield* server.cli("SET", `${namespace}:3:log:{${namespace}}`, "value")
         return { url: server.url, namespace }
       }),
       "a user who may not write": Effect.gen(function*() {

@@ -49,11 +49,11 @@ const processes = Effect.fnUntraced(function*(count: number, options?: RedisLeas
     clients,
     leases: leases as [Lease.Lease, ...Array<Lease.Lease>],
     second: leases.at(-1)!,
-    name: (key: string) => `${namespace}:2:lease:${key}`,
-    wake: `${namespace}:2:wake`,
+    name: (key: string) => `${namespace}:3:lease:${key}`,
+    wake: `${namespace}:3:wake`,
     call,
-    holder: (key: string) => call("GET", `${namespace}:2:lease:${key}`),
-    lives: (key: string) => Effect.map(call("PTTL", `${namespace}:2:lease:${key}`), Number)
+    holder: (key: string) => call("GET", `${namespace}:3:lease:${key}`),
+    lives: (key: string) => Effect.map(call("PTTL", `${namespace}:3:lease:${key}`), Number)
   }
 })
 
@@ -344,7 +344,7 @@ const leaseSuite = (name: string, layer: Layer.Layer<Servers>) =>
       Effect.gen(function*() {
         const client = yield* connect(patient)
         const start = `lease-${++namespaces}`
-        for (const namespace of [start, `${start}:1`, `${start}:2:lease`, `${start}*`, `${start}{k}`, "{"]) {
+        for (const namespace of [start, `${start}:1`, `${start}:3:lease`, `${start}*`, `${start}{k}`, "{"]) {
           const { take } = yield* leasesOf(client, { namespace, ...hour })
           for (const key of ["k", "1:lease:k", "lease:k", "{k}", "x".repeat(1000), "\u{1f600}\n*"]) {
             assert.strictEqual((yield* take(key))._tag, "Held")
@@ -441,7 +441,7 @@ describe("RedisLease", () => {
       const scope = yield* Scope.fork(yield* Effect.scope)
       assert.strictEqual((yield* Scope.provide(take("held"), scope))._tag, "Held")
       const waiting = yield* wait({ take }, "held")
-      yield* server.until((printed) => printed.endsWith("\n1"), "PUBSUB", "NUMSUB", "effect-cached:2:wake")
+      yield* server.until((printed) => printed.endsWith("\n1"), "PUBSUB", "NUMSUB", "effect-cached:3:wake")
       const before = performance.now()
       yield* server.kill9
       const asked = yield* Effect.flip(Effect.scoped(take("k")))
@@ -464,7 +464,7 @@ describe("RedisLease", () => {
       yield* Scope.close(scope, Exit.void)
       yield* server.cont
       // What was sent before is done now, and undone, or over after its second.
-      yield* server.until((printed) => printed === "0", "EXISTS", "effect-cached:2:lease:k")
+      yield* server.until((printed) => printed === "0", "EXISTS", "effect-cached:3:lease:k")
     }))
 
   it.live("is given back when there is a connection again, where there was none as it ended", () =>
@@ -484,9 +484,9 @@ describe("RedisLease", () => {
       yield* holder.end("stored")
       // Who gives it back does not wait for that.
       assert.isBelow(performance.now() - before, 15_000)
-      assert.strictEqual(yield* server.cli("EXISTS", "effect-cached:2:lease:k"), "1")
+      assert.strictEqual(yield* server.cli("EXISTS", "effect-cached:3:lease:k"), "1")
       yield* proxy.restore
-      yield* server.until((printed) => printed === "0", "EXISTS", "effect-cached:2:lease:k")
+      yield* server.until((printed) => printed === "0", "EXISTS", "effect-cached:3:lease:k")
     }))
 
   it.live("is not waited for where the server does not answer any more, however long it lasts", () =>
@@ -499,7 +499,7 @@ describe("RedisLease", () => {
         ))
       yield* hold(leases[0]!, "k")
       const waiting = yield* wait(leases[1]!, "k")
-      yield* server.until((printed) => printed.endsWith("\n1"), "PUBSUB", "NUMSUB", "effect-cached:2:wake")
+      yield* server.until((printed) => printed.endsWith("\n1"), "PUBSUB", "NUMSUB", "effect-cached:3:wake")
       yield* server.stop
       const error = yield* Effect.timeout(Effect.flip(Fiber.join(waiting)), "30 seconds")
       assert.strictEqual(reasonOf(error), "timeout")
@@ -514,7 +514,7 @@ describe("RedisLease", () => {
       const leases = yield* leasesOf(client, hour)
       const holder = yield* hold(leases, "k")
       const waiting = yield* wait(leases, "k")
-      yield* server.until((printed) => printed.endsWith("+"), "GET", "effect-cached:2:lease:k")
+      yield* server.until((printed) => printed.endsWith("+"), "GET", "effect-cached:3:lease:k")
       yield* holder.end("stored")
       assert.strictEqual(yield* Fiber.join(waiting), "expired")
     }))

@@ -273,9 +273,9 @@ it.layer(RedisServer.layer(), { excludeTestServices: true })("RedisStore", (it) 
         })
         yield* commandsSince(redis)
         assert.strictEqual((yield* Stream.runCollect(Stream.take(store.entries, 5))).length, 5)
-        const { get, scan } = yield* commandsSince(redis)
+        const { get = 0, mget = 0, scan } = yield* commandsSince(redis)
         assert.strictEqual(scan, 1)
-        assert.isAtMost(get!, 200)
+        assert.isAtMost(get + mget, 20)
         yield* store.clear
       }))
 
@@ -443,8 +443,8 @@ it.layer(RedisServer.layer(), { excludeTestServices: true })("RedisStore", (it) 
           yield* touch(older, now + 20_000)
         }
         learn(0)
-        const { body, usedAt } = (yield* store.get("a"))!
-        assert.deepStrictEqual([body, usedAt], ["newer", now])
+        const found = (yield* store.get("a"))!
+        assert.deepStrictEqual([CacheEntry.text(found), found.usedAt], ["newer", now])
       }))
 
     it.effect("are no longer than the longest lifetime for a read either, and begin anew", () =>
@@ -577,7 +577,7 @@ it.layer(RedisServer.layer(), { excludeTestServices: true })("RedisStore", (it) 
         ["a text", () => Buffer.from("hello"), "truncated"],
         ["other bytes", () => Buffer.from(noise(1_000)), "foreign"],
         ["a header alone", (value) => value.subarray(0, headerBytes), "truncated"],
-        ["half of it", (value) => value.subarray(0, value.length / 2), "truncated"],
+        ["a third of it", (value) => value.subarray(0, value.length / 3), "truncated"],
         ["all but the last byte", (value) => value.subarray(0, -1), "checksum"],
         ["one byte more", (value) => Buffer.concat([value, Buffer.alloc(1)]), "checksum"],
         ["that of another layout", (value) => Buffer.concat([Buffer.from("EC2"), value.subarray(3)]), "foreign"],

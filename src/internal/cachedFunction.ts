@@ -13,6 +13,7 @@ import * as CacheEntry from "../CacheEntry.ts"
 import * as CacheError from "../CacheError.ts"
 import type * as CachePolicy from "../CachePolicy.ts"
 import { copyOfRecord } from "./copy.ts"
+import { successOf } from "./eager.ts"
 import { codecError, definitionError, describe, inputError, resultError } from "./errors.ts"
 import { described, fingerprintOf } from "./fingerprint.ts"
 import { Flight } from "./flight.ts"
@@ -82,21 +83,30 @@ export const makeCachedFunction = Effect.fnUntraced(function*(
       cause
     )
 
-  const decodeEntry = (entry: CacheEntry.CacheEntry, options?: SchemaAST.ParseOptions) =>
-    Effect.flatMap(
-      Effect.try({
-        try: (): unknown => JSON.parse(CacheEntry.text(entry)),
-        catch: (cause) => codecError("malformed", `The stored result of ${JSON.stringify(name)} is not JSON`, cause)
-      }),
-      (json) =>
-        Effect.mapError(
-          Effect.catchDefect(
-            provide((entry.failed ? errors : results).decode(json, options)),
-            (defect) => Effect.fail(defect)
-          ),
-          (cause) => unreadable(entry, cause)
-        )
-    )
+  // At once, where the schema needs no services: the operators that are called eager run nothing that has ended already.
+  const decodeEntry = (
+    entry: CacheEntry.CacheEntry,
+    options?: SchemaAST.ParseOptions
+  ): Effect.Effect<unknown, CacheError.CacheError> => {
+    const form = entry.failed ? errors : results
+    const text = CacheEntry.text(entry)
+    let json: unknown
+    try {
+      json = JSON.parse(text)
+    } catch (cause) {
+      return codecError("malformed", `The stored result of ${JSON.stringify(name)} is not JSON`, cause)
+    }
+    if (entry.unchecked === undefined && form.isParsed(text)) return Effect.succeed(json)
+    try {
+      const decoded = provide(form.decode(json, options))
+      return successOf(decoded) ?? Effect.mapError(
+        Effect.catchDefect(decoded, (defect) => Effect.fail(defect)),
+        (cause) => unreadable(entry, cause)
+      )
+    } catch (defect) {
+      return unreadable(entry, defect)
+    }
+  }
 
   // What is stored of a value, or of the error of a failure. Whatever the schema does with it, even throw, the caller gets it.
   const produce = (
@@ -104,29 +114,35 @@ export const makeCachedFunction = Effect.fnUntraced(function*(
     value: unknown,
     millis: Effect.Effect<number, CacheError.CacheError>,
     failure?: Exit.Exit<never, unknown>
-  ): Effect.Effect<Computed, never, any> =>
-    Effect.gen(function*() {
-      const body = JSON.stringify(yield* form.encode(value))
-      if (!(yield* form.comesBack(value, body))) {
-        const error = resultError(name, "its JSON form is that of another value of the schema")
-        return { value, body, failure, timeToLive: 0, rejected: "result", error } satisfies Computed
-      }
-      return yield* Effect.match(millis, {
-        onFailure: (error): Computed => ({ value, body, failure, timeToLive: 0, rejected: "policy", error }),
-        onSuccess: (timeToLive): Computed => ({ value, body, failure, timeToLive })
-      })
-    }).pipe(
-      Effect.catchCause((cause) =>
-        Effect.succeed<Computed>({
-          value,
-          body: undefined,
-          failure,
-          timeToLive: 0,
-          rejected: "result",
-          error: resultError(name, Cause.squash(cause))
+  ): Effect.Effect<Computed, never, any> => {
+    const unusable = (cause: unknown): Computed => ({
+      value,
+      body: undefined,
+      failure,
+      timeToLive: 0,
+      rejected: "result",
+      error: resultError(name, cause)
+    })
+    try {
+      const produced = Effect.flatMapEager(form.encode(value), (json) => {
+        const body = JSON.stringify(json)
+        return Effect.flatMapEager(form.comesBack(value, body), (comesBack) => {
+          if (!comesBack) {
+            const error = resultError(name, "its JSON form is that of another value of the schema")
+            return Effect.succeed<Computed>({ value, body, failure, timeToLive: 0, rejected: "result", error })
+          }
+          return Effect.matchEager(millis, {
+            onFailure: (error): Computed => ({ value, body, failure, timeToLive: 0, rejected: "policy", error }),
+            onSuccess: (timeToLive): Computed => ({ value, body, failure, timeToLive })
+          })
         })
-      )
-    )
+      })
+      return successOf(produced) ??
+        Effect.catchCause(produced, (cause) => Effect.succeed(unusable(Cause.squash(cause))))
+    } catch (thrown) {
+      return Effect.succeed(unusable(thrown))
+    }
+  }
 
   // A typed failure is stored as long as its policy says. Those of this library have no form in any schema.
   const produceFailure = (cause: Cause.Cause<unknown>, decoded: unknown): Effect.Effect<Computed, unknown, any> => {
@@ -165,13 +181,15 @@ export const makeCachedFunction = Effect.fnUntraced(function*(
      * neither. Fails with a `CacheError` of reason `InputError`.
      */
     keyed: (value: unknown): Effect.Effect<Keyed, CacheError.CacheError> =>
-      Effect.flatMap(
-        Effect.mapError(provide(input.encode(value)), (cause) => inputError(name, cause)),
-        (encoded) =>
-          Effect.try({
-            try: () => ({ key: input.ofEncodedUnsafe(encoded), encoded: copyOfRecord(encoded) }),
-            catch: (cause) => inputError(name, cause)
-          })
+      Effect.flatMapEager(
+        Effect.mapErrorEager(provide(input.encode(value)), (cause) => inputError(name, cause)),
+        (encoded) => {
+          try {
+            return Effect.succeed({ key: input.ofEncodedUnsafe(encoded), encoded: copyOfRecord(encoded) })
+          } catch (cause) {
+            return inputError(name, cause)
+          }
+        }
       ),
     /** The input that the values of a request are. Fails with a `CacheError` of reason `InputError`. */
     decodeRequest: (values: Encoded) =>
@@ -180,8 +198,8 @@ export const makeCachedFunction = Effect.fnUntraced(function*(
     compute:
       (key: string, encoded: Encoded, varied: unknown) =>
       (flight: Flight): Effect.Effect<Computed, unknown, Scope.Scope> =>
-        Effect.flatMap(
-          Effect.mapError(input.decode(encoded), (cause) => inputError(name, cause)),
+        Effect.flatMapEager(
+          Effect.mapErrorEager(input.decode(encoded), (cause) => inputError(name, cause)),
           (decoded) => {
             flight.addTags([tag, keyTag(tag, key.slice(prefix.length))])
             addDeps(flight, decoded)
@@ -229,19 +247,24 @@ export const makeCachedFunction = Effect.fnUntraced(function*(
       const { entry, exit, rejected } = answer
       if (exit !== undefined && (entry === undefined || rejected === "result" || Exit.isFailure(exit))) return exit
       if (entry!.value !== undefined) return entry!.value
-      return Effect.matchEffect(decodeEntry(entry!), {
+      const decoding = decodeEntry(entry!)
+      const decoded = successOf(decoding)
+      return decoded !== undefined ? keep(entry!, decoded.value) : Effect.matchEffect(decoding, {
         onFailure: (error) => exit ?? again(entry!, error),
-        onSuccess: (value) => {
-          // An error is made anew for each that it is given to: whoever handles it may add to it.
-          if (entry!.failed) return Effect.fail(value)
-          const result = Exit.succeed(value)
-          if (freezeDeep(value)) entry!.value = result
-          return result
-        }
+        onSuccess: (value) => keep(entry!, value)
       })
     }
   }
 })
+
+// What everyone is given who asks for an entry's result, and the entry keeps where nobody can change it.
+const keep = (entry: CacheEntry.CacheEntry, value: unknown): Exit.Exit<unknown, unknown> => {
+  // An error is made anew for each that it is given to: whoever handles it may add to it.
+  if (entry.failed) return Exit.fail(value)
+  const result = Exit.succeed(value)
+  if (freezeDeep(value)) entry.value = result
+  return result
+}
 
 const strictly: SchemaAST.ParseOptions = { onExcessProperty: "error", errors: "all" }
 

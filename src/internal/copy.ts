@@ -29,5 +29,14 @@ const copiesOf = (entries: Iterable<readonly [unknown, unknown]>): ReadonlyArray
   Array.from(entries, ([key, item]) => [copyOf(key), copyOf(item)])
 
 /** A copy of a record, its values copied. */
-export const copyOfRecord = (record: object): Readonly<Record<string, unknown>> =>
-  Object.fromEntries(Object.entries(record).map(([key, item]) => [key, copyOf(item)]))
+export const copyOfRecord = (record: object): Readonly<Record<string, unknown>> => {
+  const copy: Record<string, unknown> = {}
+  for (const key of Object.keys(record)) {
+    const item = copyOf((record as Readonly<Record<string, unknown>>)[key])
+    // An assignment to this name would set the prototype.
+    if (key === "__proto__") {
+      Object.defineProperty(copy, key, { value: item, enumerable: true, writable: true, configurable: true })
+    } else copy[key] = item
+  }
+  return copy
+}

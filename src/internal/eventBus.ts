@@ -12,6 +12,8 @@ import { describe } from "./errors.ts"
 const backlog = 1024
 const warnEveryMillis = 10_000
 
+export type EventBus = Effect.Success<ReturnType<typeof makeEventBus>>
+
 export const makeEventBus = Effect.fnUntraced(function*(
   counts: CacheMetrics.Counts,
   onEvent: ((event: CacheEvent.CacheEvent) => void) | undefined,
@@ -45,12 +47,22 @@ export const makeEventBus = Effect.fnUntraced(function*(
     if (message !== undefined) warn(event._tag, message)
   }
 
+  const isHeard = (): boolean => listeners.size > 0 || onEvent !== undefined
+
   return {
     tell,
     /** Counts a hit, and makes an event of it only for those who listen. */
     tellHit: (key: string): void => {
-      if (listeners.size > 0 || onEvent !== undefined) tell(CacheEvent.Hit({ key }))
+      if (isHeard()) tell(CacheEvent.Hit({ key }))
       else counts.Hit++
+    },
+    /** The same for what happens about as often, and is never warned of. */
+    tellOften: (
+      tag: "Miss" | "Joined" | "Stored" | "Evicted" | "Invalidated",
+      make: () => CacheEvent.CacheEvent
+    ): void => {
+      if (isHeard()) tell(make())
+      else counts[tag]++
     },
     events: Stream.unwrap(Effect.map(
       Effect.acquireRelease(

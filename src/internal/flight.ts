@@ -3,19 +3,19 @@
  *
  * Invariants:
  * - A flight is in the map before its computation runs and leaves it by identity, once.
- * - `landing` is set together with the deferred, so whoever finds a flight without one can wait on it. Those whom `release`
- *   lets go have an answer that does not end the flight: who comes after them waits on another deferred.
+ * - Whoever waits is in the flight's list until it is resumed or leaves. `landing` is set before the list is worked off, so
+ *   whoever finds a flight without one can wait for it. Those whom `release` lets go have an answer that does not end the flight.
  * - A computation never waits for itself: an edge is added to `waitsFor` only after the edges were searched for a way
  *   back. Edges therefore never form a cycle, and the search ends.
  */
 import * as Context from "effect/Context"
-import * as Deferred from "effect/Deferred"
-import * as Effect from "effect/Effect"
+import type * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import type * as CacheEntry from "../CacheEntry.ts"
 import * as CacheError from "../CacheError.ts"
 import type * as CacheEvent from "../CacheEvent.ts"
+import { Collected } from "./collected.ts"
 import { tagError } from "./errors.ts"
 import { type Moment, olderOf } from "./moment.ts"
 import { tagProblem } from "./tagText.ts"
@@ -74,6 +74,16 @@ export interface OwnLifetime {
   readonly staleIfError?: number | undefined
 }
 
+/** Who waits for a flight. */
+export interface Waiter {
+  /** The flight in whose computation it is, if it is in one. */
+  readonly inside: Flight | undefined
+  /** Whether it takes what a flight gives that goes on. */
+  readonly takes: (landing: Landing) => boolean
+  /** Called once, with what it has waited for, when it is in the list no more. Not called for who leaves. */
+  readonly end: (flight: Flight, landing: Landing) => void
+}
+
 export class Flight {
   /** The cache it belongs to: keys of two caches have nothing to do with each other. */
   readonly owner: object
@@ -95,11 +105,10 @@ export class Flight {
   readonly computed: Map<string, Flight> | undefined
   readonly parent: Flight | undefined
   readonly depth: number
-  /** What its starter waits on. It may have been released before that. */
-  readonly first = Deferred.makeUnsafe<Landing>()
-  /** What those wait on who come now. */
-  deferred = this.first
+  /** There once it has to do more than to serve what the store has. */
   fiber: Fiber.Fiber<unknown, unknown> | undefined = undefined
+  /** Ends it while it has no fiber: while it waits for what the store has. */
+  stopLooking: (() => Effect.Effect<void>) | undefined = undefined
   landing: Landing | undefined = undefined
   /** As `landing`, and in it also what became of the entry in the store. */
   final: Landing | undefined = undefined
@@ -113,7 +122,7 @@ export class Flight {
   readonly origin: Origin
   /** Whether it is known what the store has. */
   found = false
-  private whenFound: Deferred.Deferred<void> | undefined = undefined
+  private whenFound: ReadonlyArray<() => void> = nobody
   /** What the computation has said about its own lifetime, in milliseconds. */
   own: OwnLifetime | undefined = undefined
   /** Why what it has said cannot be used. */
@@ -122,8 +131,6 @@ export class Flight {
   optedOut = false
   /** Why the store had nothing for it. */
   because: CacheEvent.Because = "missing"
-  /** Whoever starts a flight waits for it. */
-  waiters = 1
   /** Whether the last one has left, and it is being interrupted. */
   abandoned = false
   /** Whether anybody but its starter ever waited. */
@@ -138,9 +145,10 @@ export class Flight {
   /** The revision at which what is known of it was last found untouched. */
   untouchedAt = -1
 
-  private readonly collected = new Set<string>()
-  private sorted: ReadonlyArray<string> | undefined = undefined
-  private readonly waitsFor = new Map<Flight, number>()
+  private readonly waiting = new Set<Waiter>()
+  private readonly collected = new Collected()
+  // Most computations ask for nothing.
+  private waitsFor: Map<Flight, number> | undefined = undefined
 
   constructor(
     owner: object,
@@ -175,7 +183,7 @@ export class Flight {
 
   /** What was collected so far: unique, in code unit order. */
   get tags(): ReadonlyArray<string> {
-    return this.sorted ??= Object.freeze(Array.from(this.collected).toSorted())
+    return this.collected.tags
   }
 
   /** Adds what a user wrote as a tag. */
@@ -188,12 +196,7 @@ export class Flight {
   /** Adds tags that are known to be well-formed. Nothing is added once the computation is over. */
   addTags(tags: ReadonlyArray<string>): void {
     if (this.landing !== undefined) return
-    for (const tag of tags) {
-      if (this.collected.has(tag)) continue
-      this.collected.add(tag)
-      this.sorted = undefined
-      this.untouchedAt = -1
-    }
+    for (const tag of tags) if (this.collected.add(tag)) this.untouchedAt = -1
   }
 
   /**
@@ -212,33 +215,59 @@ export class Flight {
     this.expiresAt = Math.min(this.expiresAt, expiresAt)
   }
 
+  /** How many wait now. */
+  get waiters(): number {
+    return this.waiting.size
+  }
+
+  /** One more waits, until the flight lands. */
+  board(waiter: Waiter): void {
+    this.waiting.add(waiter)
+    waiter.inside?.startWaitingFor(this)
+  }
+
+  /** Whether it still waits. */
+  has(waiter: Waiter): boolean {
+    return this.waiting.has(waiter)
+  }
+
+  /** One waits no longer. Whether it did. */
+  leave(waiter: Waiter): boolean {
+    if (!this.waiting.delete(waiter)) return false
+    waiter.inside?.stopWaitingFor(this)
+    return true
+  }
+
   /** Completes the flight for all who wait, once. */
   land(landing: Landing): void {
     if (this.landing !== undefined) return
     this.landing = landing
     landings.depth++
-    Deferred.doneUnsafe(this.deferred, Effect.succeed(landing))
+    // Each is out of the list before it is resumed, and nobody comes into it any more.
+    for (const waiter of this.waiting) if (this.leave(waiter)) waiter.end(this, landing)
     landings.depth--
   }
 
-  /** Lets those go who wait now, with what there is meanwhile. The computation goes on for its own sake. */
+  /** Lets those go who wait now and take what there is meanwhile. The computation goes on for its own sake. */
   release(landing: Landing): void {
-    const { deferred } = this
     this.held = true
-    this.deferred = Deferred.makeUnsafe<Landing>()
     landings.depth++
-    Deferred.doneUnsafe(deferred, Effect.succeed(landing))
+    // Not those who come because of that.
+    for (const waiter of Array.from(this.waiting)) {
+      if (waiter.takes(landing) && this.leave(waiter)) waiter.end(this, landing)
+    }
     landings.depth--
   }
 
   startWaitingFor(other: Flight): void {
+    this.waitsFor ??= new Map()
     this.waitsFor.set(other, (this.waitsFor.get(other) ?? 0) + 1)
   }
 
   stopWaitingFor(other: Flight): void {
-    const left = this.waitsFor.get(other)! - 1
-    if (left === 0) this.waitsFor.delete(other)
-    else this.waitsFor.set(other, left)
+    const left = this.waitsFor!.get(other)! - 1
+    if (left === 0) this.waitsFor!.delete(other)
+    else this.waitsFor!.set(other, left)
   }
 
   /** Whether waiting for `other` would be waiting for itself: it computes the key, or `other` waits for it. */
@@ -268,13 +297,14 @@ export class Flight {
 
   /** From now on it is known what the store has. */
   setFound(): void {
+    if (this.found) return
     this.found = true
-    if (this.whenFound !== undefined) Deferred.doneUnsafe(this.whenFound, Effect.void)
+    for (const listener of this.whenFound) listener()
   }
 
-  awaitFound(): Effect.Effect<void> {
-    this.whenFound ??= Deferred.makeUnsafe()
-    return this.found ? Effect.void : Deferred.await(this.whenFound)
+  /** Calls `listener` when it is known what the store has. */
+  onFound(listener: () => void): void {
+    this.whenFound = [...this.whenFound, listener]
   }
 
   private needs(other: Flight): boolean {
@@ -285,11 +315,13 @@ export class Flight {
     // A set that grows while it is walked: each flight once, however many ways lead to it.
     const reached = new Set<Flight>([this])
     for (const flight of reached) {
-      for (const next of flight.waitsFor.keys()) reached.add(next)
+      if (flight.waitsFor !== undefined) { for (const next of flight.waitsFor.keys()) reached.add(next) }
     }
     return reached
   }
 }
+
+const nobody: ReadonlyArray<() => void> = []
 
 // Whether a flight, or one that it runs in, computes a key.
 const computes = (innermost: Flight, owner: object, key: string): boolean => {

@@ -9,21 +9,22 @@
 import type * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Random from "effect/Random"
-import * as Result from "effect/Result"
-import * as Scope from "effect/Scope"
+import type * as Scope from "effect/Scope"
 import type * as CacheEntry from "../CacheEntry.ts"
-import * as CacheEvent from "../CacheEvent.ts"
-import { neverEarly } from "./aging.ts"
+import type * as CacheEvent from "../CacheEvent.ts"
 import type { BackOff } from "./backOff.ts"
-import { type Give, makeComputing, maxStacked } from "./computing.ts"
-import { awaitTurn, type Lease } from "./elsewhere.ts"
-import { airborne, CurrentFlight, doubters, Flight, type Landing, type Origin } from "./flight.ts"
+import { makeComputing, maxStacked } from "./computing.ts"
+import type { Lease } from "./elsewhere.ts"
+import type { EventBus } from "./eventBus.ts"
+import { airborne, CurrentFlight, doubters, Flight, type Landing, type Origin, type Waiter } from "./flight.ts"
 import type { Judge } from "./judge.ts"
-import { landed, settled } from "./landing.ts"
+import { settled } from "./landing.ts"
 import type { Lookup } from "./lookup.ts"
 import { type Moment, momentOf } from "./moment.ts"
+import { makeSearching } from "./searching.ts"
 import type { Finding, Got, Shelf } from "./shelf.ts"
 
 /** What a flight is started for. */
@@ -41,7 +42,8 @@ interface Luggage {
   readonly got?: Got | undefined
   /** What is stored and valid, and is to be replaced. */
   readonly stale?: CacheEntry.CacheEntry | undefined
-  /** Whether nobody waits for it. */
+  /** Who waits for it, unless nobody does. It may be resumed before `start` returns. */
+  readonly waiter?: Waiter | undefined
   readonly behind?: Behind | undefined
 }
 
@@ -71,26 +73,14 @@ interface Parts {
   readonly judge: Judge
   /** Notes that an entry was read that the store has just given. */
   readonly used: (entry: CacheEntry.CacheEntry) => void
-  readonly tell: (event: CacheEvent.CacheEvent) => void
-  readonly tellHit: (key: string) => void
+  readonly bus: EventBus
 }
 
 export type Flying = ReturnType<typeof makeFlying>
 
-export const makeFlying = ({
-  backOff,
-  clock,
-  graph,
-  judge,
-  lease,
-  log,
-  scope,
-  shelf,
-  store,
-  tell,
-  tellHit,
-  used
-}: Parts) => {
+export const makeFlying = (
+  { backOff, bus: { tell, tellHit, tellOften }, clock, graph, judge, lease, log, scope, shelf, store, used }: Parts
+) => {
   const flights = new Map<string, Flight>()
 
   const retire = (flight: Flight) => {
@@ -114,11 +104,29 @@ export const makeFlying = ({
     backOff,
     isOnly: (flight) => flights.get(flight.key) === flight,
     finish,
-    tell
+    tell,
+    tellOften
+  })
+
+  // How old a flight is matters only where the log can fall silent.
+  const startedNow = (): Moment | undefined => log.maxStaleness > 0 ? momentOf(clock) : undefined
+
+  const { isFresh, reached, search } = makeSearching({
+    graph,
+    log,
+    shelf,
+    backOff,
+    flights,
+    compute,
+    finish,
+    startedNow,
+    used,
+    tell,
+    tellHit
   })
 
   // Registered, started and observed in one step: from here on the flight lands and leaves the map, whatever happens.
-  const start = ({ current, doubts, request }: Departure, { behind, got, stale }: Luggage): Flight => {
+  const start = ({ current, doubts, request }: Departure, { behind, got, stale, waiter }: Luggage): Flight => {
     const parent = current?.flight
     const inDoubt = doubts === true || parent?.doubts === true
     const computed = parent?.computed ?? (inDoubt || !log.isCurrent() ? new Map<string, Flight>() : undefined)
@@ -140,37 +148,61 @@ export const makeFlying = ({
     }
     if (behind !== undefined) {
       flight.held = true
-      flight.waiters = 0
       flight.because = behind.because
     }
     computed?.set(request.key, flight)
     // Who comes after an invalidation does not stand behind the computation that was ended by it.
     const mayWait = !flights.has(request.key)
     flights.set(request.key, flight)
-    const context = Context.add(request.context, CurrentFlight, { flight, tracked: true })
-    // Who is served something stale does not stand behind the first steps of its computation either.
-    const run = behind !== undefined || flight.depth % maxStacked === maxStacked - 1
-      ? Effect.andThen(Effect.yieldNow, fly(flight, request, got, mayWait))
-      : fly(flight, request, got, mayWait)
     airborne.count++
     if (inDoubt) doubters.count++
     // The computation may ask for something before this returns: that its caller waits for it has to be known by then.
-    parent?.startWaitingFor(flight)
-    flight.fiber = Effect.runForkWith(context)(run)
-    parent?.stopWaitingFor(flight)
-    flight.fiber.addObserver((exit) => {
-      airborne.count--
-      if (inDoubt) doubters.count--
-      finish(flight, settled(flight, exit))
-    })
-    Fiber.runIn(flight.fiber, scope)
+    if (waiter !== undefined) flight.board(waiter)
+    // Who is served something stale does not stand behind the first steps of its computation, and a long chain of keys that ask for
+    // one another goes on from a fresh stack.
+    const isPutOff = behind !== undefined || flight.depth % maxStacked === maxStacked - 1
+    const depart = (found: Got | Finding | undefined) => {
+      const context = Context.add(request.context, CurrentFlight, { flight, tracked: true })
+      const flying = fly(flight, request, found, mayWait)
+      flight.fiber = Effect.runForkWith(context)(isPutOff ? Effect.andThen(Effect.yieldNow, flying) : flying)
+      flight.fiber.addObserver((exit) => end(flight, settled(flight, exit)))
+      Fiber.runIn(flight.fiber, scope)
+    }
+    const isAsked = store.remote && got === undefined && request.fresh !== true && request.durable !== true && !inDoubt
+    if (isAsked && !isPutOff && log.isCurrent()) look(flight, request, depart)
+    else depart(got)
     return flight
   }
 
-  // How old a flight is matters only where the log can fall silent.
-  const startedNow = (): Moment | undefined => log.maxStaleness > 0 ? momentOf(clock) : undefined
+  // The end of all that a flight does.
+  const end = (flight: Flight, landing: Landing) => {
+    airborne.count--
+    if (flight.doubts) doubters.count--
+    if (flight.final === undefined) finish(flight, landing)
+  }
 
-  const fly = (flight: Flight, request: Lookup, got: Got | undefined, mayWait: boolean): Effect.Effect<void> => {
+  // Most of what a store outside this process has is fresh and valid: no fiber is needed for that, only for what is not.
+  const look = (flight: Flight, request: Lookup, depart: (found: Got | Finding) => void) => {
+    const draw = () => Context.get(request.context, Random.Random).nextDoubleUnsafe()
+    const stop = shelf.look(request.key, request.context, (got) => {
+      flight.stopLooking = undefined
+      const finding = shelf.judged(request, got, draw)
+      if (finding === undefined || !isFresh(flight, finding)) return depart(finding ?? got)
+      end(flight, reached(flight, request, finding.entry))
+    })
+    if (flight.fiber !== undefined || flight.landing !== undefined) return
+    flight.stopLooking = () => {
+      flight.stopLooking = undefined
+      return Effect.andThen(stop(), Effect.sync(() => end(flight, settled(flight, Exit.interrupt()))))
+    }
+  }
+
+  const fly = (
+    flight: Flight,
+    request: Lookup,
+    found: Got | Finding | undefined,
+    mayWait: boolean
+  ): Effect.Effect<void> => {
     if (request.fresh === true) {
       if (!flight.doubts) flight.because = "asked"
       return compute(flight, request, undefined)
@@ -182,98 +214,9 @@ export const makeFlying = ({
     // While the log is silent, nothing of what is stored may be served.
     if (!log.isCurrent()) return compute(flight, request, undefined)
     return lease === undefined || !mayWait
-      ? search(flight, request, got, undefined)
-      : Effect.scopedWith((scope) => search(flight, request, got, { lease, scope }))
+      ? search(flight, request, found, undefined)
+      : Effect.scopedWith((scope) => search(flight, request, found, { lease, scope }))
   }
-
-  const search = Effect.fnUntraced(function*(
-    flight: Flight,
-    request: Lookup,
-    got: Got | undefined,
-    leased: { readonly lease: Lease; readonly scope: Scope.Scope } | undefined
-  ) {
-    const random = yield* Random.Random
-    const found = yield* shelf.find(request, got, () => random.nextDoubleUnsafe())
-    if (yield* offer(flight, request, found)) return
-    flight.setFound()
-    let give: Give | undefined
-    if (leased !== undefined && found.answered && log.isCurrent()) {
-      const better = Effect.map(
-        shelf.find(request, undefined, neverEarly),
-        ({ entry, stage }) => stage === "fresh" && isBetter(flight, entry) ? entry : undefined
-      )
-      const turn = yield* Scope.provide(
-        awaitTurn(
-          leased.lease,
-          request.key,
-          better,
-          () => leave(flight, request),
-          (error) => tell(CacheEvent.StoreFailed({ key: request.key, error }))
-        ),
-        leased.scope
-      )
-      if (turn._tag === "Left") return
-      if (turn._tag === "Found") return yield* serve(flight, request, turn.entry)
-      give = turn.give
-      // It may have waited for long.
-      flight.depart(graph.position(), graph.revision(), startedNow())
-    }
-    return yield* compute(flight, request, give)
-  })
-
-  // Serves what was found, as far as its time allows. Whether the flight has ended with that.
-  const offer = (flight: Flight, request: Lookup, { because, entry, stage }: Finding): Effect.Effect<boolean> => {
-    if (!isBetter(flight, entry)) {
-      if (flight.stale === undefined) flight.because = because
-      return Effect.succeed(false)
-    }
-    const isPutOff = backOff.isWaiting(request.key)
-    if (stage === "fresh" || (stage === "early" && (isPutOff || request.durable === true))) {
-      return Effect.as(serve(flight, request, entry), true)
-    }
-    flight.stale = stage === "over" ? undefined : entry
-    flight.because = stage === "early" ? "early" : because
-    if (request.durable === true) return Effect.succeed(false)
-    // What is computed anew because of a key does not have that computed anew in turn.
-    const isCircular = flight.parent?.comesFrom(flights, request.key) === true
-    // Nor has who does not want its result stored.
-    const isLeft = isCircular || (flight.unwanted && flight.parent?.isAlone !== true)
-    if (isLeft && stage === "early") return Effect.as(serve(flight, request, entry), true)
-    if ((isPutOff && (stage === "stale" || stage === "fallback")) || (isLeft && stage === "stale")) {
-      finish(flight, landed(entry, flight.since, isPutOff ? "back-off" : "revalidating"))
-      return Effect.succeed(true)
-    }
-    if (stage === "early") {
-      used(entry)
-      tellHit(entry.key)
-      flight.release(landed(entry, flight.since))
-    }
-    // What is computed behind waits for what is new.
-    if (stage === "stale" && flight.parent?.isAlone !== true) {
-      flight.release(landed(entry, flight.since, "revalidating"))
-    }
-    // Who was let go does not stand behind the first steps of the computation.
-    return Effect.as(Effect.yieldNow, false)
-  }
-
-  // Leaves the computation to another process, unless someone came to wait for it here. Who started it may be gone by then.
-  const leave = (flight: Flight, request: Lookup): boolean => {
-    if (request.patient !== false || flight.joined) return false
-    finish(flight, settled(flight, undefined))
-    return true
-  }
-
-  // What is only in memory is stored once more for who waits until it is.
-  const serve = Effect.fnUntraced(function*(flight: Flight, request: Lookup, entry: CacheEntry.CacheEntry) {
-    used(entry)
-    backOff.succeeded(request.key)
-    if (flight.waiters > 0) tellHit(entry.key)
-    const landing = landed(entry, flight.since)
-    if (request.durable !== true || !entry.unsaved) return finish(flight, landing)
-    const result = yield* shelf.put(entry, true)
-    const error = Result.isFailure(result) ? result.failure : undefined
-    finish(flight, { ...landing, stored: !entry.unsaved, error })
-  })
 
   return {
     /** Those that run, and those that are still being stored. */
@@ -284,11 +227,3 @@ export const makeFlying = ({
     start
   }
 }
-
-// Whether an entry is another one than what is to be replaced, and newer.
-const isBetter = (
-  { stale }: Flight,
-  entry: CacheEntry.CacheEntry | undefined
-): entry is CacheEntry.CacheEntry =>
-  entry !== undefined &&
-  (stale === undefined || entry.position > stale.position || entry.createdAt > stale.createdAt)

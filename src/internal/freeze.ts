@@ -9,17 +9,25 @@ import * as Schema from "effect/Schema"
  * `Map`, bytes or an instance of an unknown class, which have to be made anew for each reader.
  */
 export const freezeDeep = (value: unknown): boolean => {
-  if (typeof value === "function") return false
-  if (typeof value !== "object" || value === null || Object.isFrozen(value)) return isShareable(value)
+  if (typeof value !== "object" || value === null) return typeof value !== "function"
   if (!isFreezable(value)) return false
   Object.freeze(value)
-  return Reflect.ownKeys(value).every((key) => freezeDeep(Reflect.get(value, key)))
+  return Array.isArray(value) ? freezeItems(value) : freezeFields(value)
 }
 
-// A frozen object may hold things that are not.
-const isShareable = (value: unknown): boolean =>
-  typeof value !== "object" || value === null ||
-  (isFreezable(value) && Reflect.ownKeys(value).every((key) => freezeDeep(Reflect.get(value, key))))
+// Loops without closures: this is done to every value of every result that is computed or read from a store.
+const freezeItems = (items: ReadonlyArray<unknown>): boolean => {
+  for (let index = 0; index < items.length; index++) if (!freezeDeep(items[index])) return false
+  // An array may have more than its items and its length.
+  return Reflect.ownKeys(items).length === items.length + 1 || freezeFields(items)
+}
+
+const freezeFields = (value: object): boolean => {
+  for (const key of Reflect.ownKeys(value)) {
+    if (!freezeDeep((value as Readonly<Record<PropertyKey, unknown>>)[key])) return false
+  }
+  return true
+}
 
 const isFreezable = (value: object): boolean => {
   const prototype: unknown = Object.getPrototypeOf(value)

@@ -3,7 +3,9 @@
  * nothing found or nothing stored.
  */
 import * as Cause from "effect/Cause"
+import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
@@ -13,17 +15,29 @@ import * as CacheEvent from "../CacheEvent.ts"
 import { storeError, timeoutError } from "./errors.ts"
 import { makeTimeLimit, type Watch } from "./timeLimit.ts"
 
-export type Guarded = <A>(
-  key: string,
-  operation: CacheError.StoreError["operation"],
-  run: () => Effect.Effect<A, CacheError.CacheError>,
-  isDurable?: boolean
-) => Effect.Effect<Result.Result<A, CacheError.CacheError>>
+/** The operations of a store, and what is told when one fails. */
+export interface Guarded {
+  /** Runs one. Who asks for a result to be stored waits longer for it than others do. */
+  <A>(
+    key: string,
+    operation: CacheError.StoreError["operation"],
+    run: () => Effect.Effect<A, CacheError.CacheError>,
+    isDurable?: boolean
+  ): Effect.Effect<Result.Result<A, CacheError.CacheError>>
+  /**
+   * Runs one for who has no fiber. `done` is called once, in the step in which it ends, which may be before this returns, and
+   * not after the returned function was called, whose effect ends it.
+   */
+  readonly start: <A>(
+    context: Context.Context<never>,
+    key: string,
+    operation: CacheError.StoreError["operation"],
+    run: () => Effect.Effect<A, CacheError.CacheError>,
+    done: (result: Result.Result<A, CacheError.CacheError>) => void
+  ) => () => Effect.Effect<void>
+}
 
-/**
- * `storeTimeout` is in milliseconds, and for stores outside this process. Who asks for a result to be stored waits longer for it
- * than others do.
- */
+/** `storeTimeout` is in milliseconds, and for stores outside this process. */
 export const makeGuard = Effect.fnUntraced(function*(
   remote: boolean,
   storeTimeout: number,
@@ -32,25 +46,55 @@ export const makeGuard = Effect.fnUntraced(function*(
   const usual = yield* makeLimit(storeTimeout)
   const durable = yield* makeLimit(Math.max(storeTimeout, durableTimeout))
 
-  return (key, operation, run, isDurable) => {
-    const effect = Effect.suspend(run)
-    const limited = remote
-      ? withinLimit(operation, traced(`effect-cached.${operation}`, key, effect), isDurable === true ? durable : usual)
-      : effect
-    return Effect.matchCause(limited, {
-      onFailure: (cause) => {
-        const squashed = Cause.squash(cause)
-        const error = squashed instanceof CacheError.CacheError ? squashed : storeError(operation, squashed)
-        tell(
-          error.reason._tag === "CodecError"
-            ? CacheEvent.Undecodable({ key, error })
-            : CacheEvent.StoreFailed({ key, error })
-        )
-        return Result.fail(error)
-      },
-      onSuccess: Result.succeed
-    })
+  const settled =
+    (key: string, operation: CacheError.StoreError["operation"]) =>
+    <A>(exit: Exit.Exit<A, CacheError.CacheError>): Result.Result<A, CacheError.CacheError> => {
+      if (Exit.isSuccess(exit)) return Result.succeed(exit.value)
+      const squashed = Cause.squash(exit.cause)
+      const error = squashed instanceof CacheError.CacheError ? squashed : storeError(operation, squashed)
+      tell(
+        error.reason._tag === "CodecError"
+          ? CacheEvent.Undecodable({ key, error })
+          : CacheEvent.StoreFailed({ key, error })
+      )
+      return Result.fail(error)
+    }
+
+  const start = <A>(
+    limit: Limit,
+    context: Context.Context<never>,
+    key: string,
+    operation: CacheError.StoreError["operation"],
+    run: () => Effect.Effect<A, CacheError.CacheError>,
+    done: (result: Result.Result<A, CacheError.CacheError>) => void
+  ) => {
+    const effect = traced(`effect-cached.${operation}`, key, Effect.suspend(run))
+    const settle = settled(key, operation)
+    return withinLimit(context, operation, effect, limit, (exit) => done(settle(exit)))
   }
+
+  const guarded = <A>(
+    key: string,
+    operation: CacheError.StoreError["operation"],
+    run: () => Effect.Effect<A, CacheError.CacheError>,
+    isDurable?: boolean
+  ): Effect.Effect<Result.Result<A, CacheError.CacheError>> =>
+    remote
+      ? Effect.withFiber((fiber) =>
+        Effect.callback((resume) => {
+          const limit = isDurable === true ? durable : usual
+          const end = start(limit, fiber.context, key, operation, run, (result) => resume(Exit.succeed(result)))
+          return Effect.suspend(end)
+        })
+      )
+      : Effect.map(Effect.exit(Effect.suspend(run)), settled(key, operation))
+
+  return Object.assign(
+    guarded,
+    {
+      start: (context, key, operation, run, done) => start(usual, context, key, operation, run, done)
+    } satisfies Pick<Guarded, "start">
+  )
 })
 
 // In milliseconds.
@@ -65,29 +109,44 @@ const makeLimit = (millis: number) => Effect.map(makeTimeLimit(millis), (watch):
 
 // Begins at once, and watches no time for what is done at once.
 const withinLimit = <A>(
+  context: Context.Context<never>,
   operation: CacheError.StoreError["operation"],
   effect: Effect.Effect<A, CacheError.CacheError>,
-  { millis, watch }: Limit
-): Effect.Effect<A, CacheError.CacheError> =>
-  Effect.flatMap(Effect.forkChild(effect, { startImmediately: true }), (fiber) => {
-    const exit = fiber.pollUnsafe()
-    if (exit !== undefined) return exit
-    // The timer of a thread that was busy fires before the answer is seen that came long ago.
-    const late = Effect.flatMap(Effect.yieldNow, () =>
-      fiber.pollUnsafe() ??
-        Effect.andThen(Fiber.interrupt(fiber), Effect.fail(timeoutError(`Store.${operation}`, millis))))
-    return Effect.callback<A, CacheError.CacheError>((resume) => {
-      const stop = watch(() => resume(late))
-      fiber.addObserver((exit) => {
-        stop()
-        resume(exit)
-      })
-      return Effect.suspend(() => {
-        stop()
-        return Fiber.interrupt(fiber)
-      })
-    })
+  { millis, watch }: Limit,
+  done: (exit: Exit.Exit<A, CacheError.CacheError>) => void
+): () => Effect.Effect<void> => {
+  // Whether it has ended for who waits: with an exit, or because nobody waits any more.
+  let isGiven = false
+  let isLate = false
+  let stop: (() => void) | undefined
+  const give = (exit: Exit.Exit<A, CacheError.CacheError>) => {
+    if (isGiven) return
+    isGiven = true
+    done(exit)
+  }
+  const fiber = Effect.runForkWith(context)(effect)
+  fiber.addObserver((exit) => {
+    stop?.()
+    if (!isLate) give(exit)
   })
+  if (isGiven) return () => Effect.void
+  // The timer of a thread that was busy fires before the answer is seen that came long ago.
+  const late = Effect.flatMap(Effect.yieldNow, () => {
+    if (isGiven) return Effect.void
+    isLate = true
+    return Effect.andThen(
+      Fiber.interrupt(fiber),
+      Effect.sync(() => give(Exit.fail(timeoutError(`Store.${operation}`, millis))))
+    )
+  })
+  stop = watch(() => void Effect.runForkWith(context)(late))
+  return () => {
+    if (isGiven) return Effect.void
+    isGiven = true
+    stop?.()
+    return Fiber.interrupt(fiber)
+  }
+}
 
 /** With a span, which costs more than a hit: there is one only where a tracer records it. */
 export const traced = <A, E, R>(name: string, key: string, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>

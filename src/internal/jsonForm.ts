@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
 import * as Schema from "effect/Schema"
 import { lossOf } from "./faithful.ts"
+import { isPlainJson, isPlainText } from "./plainJson.ts"
 
 export type JsonForm = ReturnType<typeof makeJsonForm>
 
@@ -15,17 +16,22 @@ export const makeJsonForm = (schema: Schema.Top) => {
   const readType = Schema.decodeUnknownEffect(Schema.toType(schema))
   const loss = lossOf(schema.ast)
 
+  const isPlain = loss === "none" && isPlainJson(schema.ast)
+
   return {
     encode,
     decode,
+    /** Whether the value of a text that this schema has written is what `JSON.parse` makes of it. */
+    isParsed: (text: string): boolean => isPlain && isPlainText(text),
     /**
      * Whether a value comes back from its text. What a schema does not know of a value is not a part of it, unless a union may
      * take one member for another.
      */
-    comesBack: Effect.fnUntraced(function*(value: unknown, text: string) {
-      if (loss === "none") return true
+    comesBack: loss === "none" ? () => surely : Effect.fnUntraced(function*(value: unknown, text: string) {
       const expected = loss === "mistaken" ? value : yield* Effect.catch(readType(value), () => Effect.succeed(value))
       return Equal.equals(yield* decode(JSON.parse(text)), expected)
     })
   }
 }
+
+const surely = Effect.succeed(true)

@@ -3,6 +3,7 @@
  */
 import type * as Exit from "effect/Exit"
 import type * as CacheEntry from "../CacheEntry.ts"
+import type * as CacheError from "../CacheError.ts"
 import type * as CacheEvent from "../CacheEvent.ts"
 import type { Flight, Landing } from "./flight.ts"
 
@@ -28,31 +29,38 @@ export const landed = (
   untouchedAt: -1
 })
 
+/** What there is besides the exit of a computation. */
+export interface Ending {
+  readonly entry?: CacheEntry.CacheEntry | undefined
+  readonly rejected?: CacheEvent.RejectedReason | undefined
+  readonly error?: CacheError.CacheError | undefined
+  readonly stored?: boolean | undefined
+  readonly fallback?: CacheEntry.CacheEntry | undefined
+}
+
 /** The landing of a flight whose computation has ended; of one that left it to another process without an exit. */
 export const settled = (
-  flight: Flight,
+  { because, position, problem, since, started, tags }: Flight,
   exit: Exit.Exit<unknown, unknown> | undefined,
-  ending?: Partial<Pick<Landing, "entry" | "rejected" | "error" | "stored" | "fallback">>
-): Landing => {
-  const { because, position, problem, since, started, tags } = flight
-  return {
-    because,
-    exit,
-    entry: undefined,
-    rejected: undefined,
-    error: undefined,
-    stored: false,
-    tags,
-    problem,
-    stale: undefined,
-    fallback: undefined,
-    position,
-    since,
-    started,
-    untouchedAt: -1,
-    ...ending
-  }
-}
+  { entry, error, fallback, rejected, stored = false }: Ending = nothing
+): Landing => ({
+  because,
+  exit,
+  entry,
+  rejected,
+  error,
+  stored,
+  tags,
+  problem,
+  stale: undefined,
+  fallback,
+  position,
+  since,
+  started,
+  untouchedAt: -1
+})
+
+const nothing: Ending = {}
 
 /** Whether its entry is in memory only, where it should have been stored: its starter did not wait until it was. */
 export const isUnsaved = ({ entry, stored }: Landing): boolean => entry !== undefined && entry.unsaved && !stored

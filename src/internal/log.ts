@@ -10,6 +10,7 @@ import type * as Scope from "effect/Scope"
 import type * as CacheError from "../CacheError.ts"
 import * as CacheEvent from "../CacheEvent.ts"
 import { logError } from "./errors.ts"
+import type { EventBus } from "./eventBus.ts"
 import { covering } from "./tagText.ts"
 
 interface Record {
@@ -36,7 +37,7 @@ interface Log {
   readonly follow: (follower: (change: Change) => void) => Effect.Effect<void, never, Scope.Scope>
 }
 
-type Tell = (event: CacheEvent.CacheEvent) => void
+type Tell = EventBus["tell"]
 
 /** Keeps the graph up to date until the scope closes. */
 export const follow = (log: Log, graph: Graph, tell: Tell): Effect.Effect<void, never, Scope.Scope> => {
@@ -92,7 +93,7 @@ interface Waiting {
  * again until the log has taken all of it, and whoever comes meanwhile stands at its end. If it grows too long, it becomes one
  * record that ends everything.
  */
-export const makeForget = (log: Log, graph: Graph, scope: Scope.Scope, tell: Tell) => {
+export const makeForget = (log: Log, graph: Graph, scope: Scope.Scope, tellOften: EventBus["tellOften"]) => {
   const queue = new Map<string, Queued>()
   let delivery: Deferred.Deferred<void, CacheError.CacheError> | undefined
   let retrying = false
@@ -117,6 +118,11 @@ export const makeForget = (log: Log, graph: Graph, scope: Scope.Scope, tell: Tel
   // The graph has been told by the log. A record that was on its way to the log before an invalidation was asked for may stand
   // before the change that the invalidation is about.
   const took = (tags: ReadonlyArray<string>, position: number, asked: number) => {
+    if (queue.size > 0) deliveredWith(tags, asked)
+    tellOften("Invalidated", () => CacheEvent.Invalidated({ tags, position }))
+  }
+
+  const deliveredWith = (tags: ReadonlyArray<string>, asked: number) => {
     const covers = covering(tags)
     for (const [name, queued] of queue) {
       if (!queued.tags.every(covers) || (queued.tags.length === 0 && tags.length > 0)) continue
@@ -126,7 +132,6 @@ export const makeForget = (log: Log, graph: Graph, scope: Scope.Scope, tell: Tel
       queue.delete(name)
       queued.release()
     }
-    tell(CacheEvent.Invalidated({ tags, position }))
   }
 
   const answer = (queued: Queued, before: number, exit: Exit.Exit<void, CacheError.CacheError>) => {
@@ -135,24 +140,23 @@ export const makeForget = (log: Log, graph: Graph, scope: Scope.Scope, tell: Tel
     for (const { taken, turn } of waiting) if (turn < before) Deferred.doneUnsafe(taken, exit)
   }
 
-  const append = (tags: ReadonlyArray<string>) =>
-    Effect.suspend(() => {
-      const asked = ++turn
-      const { release } = graph.hold(tags)
-      if (queue.size > 0) return delivered(enqueue(tags, asked, release))
-      return Effect.matchCauseEffect(Effect.suspend(() => log.append(tags)), {
-        onSuccess: (position) =>
-          Effect.sync(() => {
-            release()
-            took(tags, position, asked)
-          }),
-        onFailure: (cause) => {
-          // As if it came now: the same tags may stand there already, for a later change than the record that failed.
-          enqueue(tags, ++turn, release)
-          return Effect.andThen(retry, Effect.failCause(cause))
-        }
-      })
+  const append = (tags: ReadonlyArray<string>): Effect.Effect<void, CacheError.CacheError> => {
+    const asked = ++turn
+    const { release } = graph.hold(tags)
+    if (queue.size > 0) return delivered(enqueue(tags, asked, release))
+    return Effect.matchCauseEffect(Effect.suspend(() => log.append(tags)), {
+      onSuccess: (position) => {
+        release()
+        took(tags, position, asked)
+        return Effect.void
+      },
+      onFailure: (cause) => {
+        // As if it came now: the same tags may stand there already, for a later change than the record that failed.
+        enqueue(tags, ++turn, release)
+        return Effect.andThen(retry, Effect.failCause(cause))
+      }
     })
+  }
 
   const delivered = (queued: Queued): Effect.Effect<void, CacheError.CacheError> => {
     const taken = Deferred.makeUnsafe<void, CacheError.CacheError>()
@@ -198,11 +202,14 @@ export const makeForget = (log: Log, graph: Graph, scope: Scope.Scope, tell: Tel
   }).pipe(Effect.orDie)
 
   return (tags: ReadonlyArray<string>): Effect.Effect<void, CacheError.CacheError> =>
-    Effect.suspend(() => {
-      if (scope.state._tag === "Closed") return Effect.fail(logError("The cache is closed: its layer was released"))
+    Effect.withFiber((fiber) => {
+      if (scope.state._tag === "Closed") return logError("The cache is closed: its layer was released")
       // A copy that nobody can change: the graph goes on looking at it.
-      const record = Object.freeze(Array.from(new Set(tags)))
-      return Effect.flatMap(Effect.forkIn(append(record), scope, { startImmediately: true }), Fiber.join)
+      const record = Object.freeze(tags.length === 1 ? tags.slice() : Array.from(new Set(tags)))
+      const appending = Effect.runForkWith(fiber.context)(append(record))
+      // A log of this process has taken it already, and there is nothing to wait for.
+      const exit = appending.pollUnsafe()
+      return exit ?? Fiber.join(Fiber.runIn(appending, scope))
     })
 }
 

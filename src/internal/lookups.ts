@@ -2,28 +2,35 @@
  * Lookups: from what is asked to an answer, through what is held, what runs, and what is started.
  *
  * Invariant: whoever looks also acts. What follows a look into graph, store and flights is called, and not put into an effect
- * that something could come before.
+ * that something could come before. A fiber looks and acts while it registers one callback, with which it waits if it has to.
  */
 import type * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as Random from "effect/Random"
 import type * as CacheEntry from "../CacheEntry.ts"
 import type * as CacheError from "../CacheError.ts"
 import * as CacheEvent from "../CacheEvent.ts"
 import { neverEarly, stageOf } from "./aging.ts"
+import { answer } from "./answer.ts"
 import type { BackOff } from "./backOff.ts"
-import { notCachedError, recursionError } from "./errors.ts"
+import { recursionError } from "./errors.ts"
+import type { EventBus } from "./eventBus.ts"
 import { CurrentFlight, type Flight, type Landing, takenOff } from "./flight.ts"
 import type { Flying } from "./flying.ts"
 import type { Judge } from "./judge.ts"
-import { isUnsaved, landed } from "./landing.ts"
+import { isUnsaved } from "./landing.ts"
 import type { Answer, Lookup } from "./lookup.ts"
 import { elapsedSince, type Moment } from "./moment.ts"
+import { makeServing } from "./serving.ts"
 import type { Got, Shelf } from "./shelf.ts"
-import { type Asking, makeWaiting } from "./waiting.ts"
+import { type Asking, type Leave, makeWaiting, type Resume } from "./waiting.ts"
+
+type Answering = Effect.Effect<Answer, CacheError.CacheError>
+
+/** Looks and acts in one step. What is returned has to be run where the fiber is interrupted before it is resumed. */
+type Act = (resume: Resume) => Leave | void
 
 interface Parts {
   readonly store: { readonly remote: boolean }
@@ -43,55 +50,75 @@ interface Parts {
   readonly clock: Clock.Clock
   /** Notes that an entry was read that this process holds. */
   readonly used: (entry: CacheEntry.CacheEntry) => void
-  readonly tell: (event: CacheEvent.CacheEvent) => void
-  readonly tellHit: (key: string) => void
+  readonly bus: EventBus
 }
 
-export const makeLookups = (
-  { backOff, clock, flying, graph, judge, log, shelf, store, tell, tellHit, used }: Parts
-) => {
+export const makeLookups = ({ backOff, bus, clock, flying, graph, judge, log, shelf, store, used }: Parts) => {
   const { flights, retire, start } = flying
   const { held, isValid } = judge
   const now = () => clock.currentTimeMillisUnsafe()
-  const wait = makeWaiting({ judge, now, retire })
+  const waiting = makeWaiting({ judge, now, retire })
+  const { cachedOnly, serve, standIn } = makeServing({
+    store,
+    graph,
+    log,
+    shelf,
+    judge,
+    backOff,
+    now,
+    flights,
+    start,
+    mayJoin: (flight) => mayJoin(flight),
+    used,
+    bus
+  })
 
-  // Uninterruptible up to the wait itself: whoever is counted as a waiter also leaves.
-  const lookup = (request: Lookup): Effect.Effect<Answer, CacheError.CacheError> =>
-    Effect.uninterruptibleMask((restore) =>
-      Effect.withFiber((fiber) => {
-        const asking: Asking = {
-          request,
-          restore,
-          current: Context.getOrUndefined(fiber.context, CurrentFlight),
-          draw: () => fiber.getRef(Random.Random).nextDoubleUnsafe()
-        }
-        if (request.onlyIfCached === true) return cachedOnly(asking)
-        if (request.fresh === true) return takeOff(asking, undefined, held(request))
-        if (asking.current?.flight.doubts === true) return doubtfully(asking)
-        return request.strong === true ? strongly(asking) : attempt(asking, true, undefined)
-      })
-    )
+  const lookup = (request: Lookup): Answering =>
+    acting((resume) => {
+      // It registers itself.
+      const fiber = Fiber.getCurrent()!
+      const asking: Asking = { request, fiber, current: Context.getOrUndefined(fiber.context, CurrentFlight) }
+      if (request.onlyIfCached === true) return resume(cachedOnly(asking))
+      if (request.fresh === true) return takeOff(asking, resume, undefined, held(request))
+      if (asking.current?.flight.doubts === true) return doubtfully(asking, resume)
+      return request.strong === true ? strongly(asking, resume) : attempt(asking, resume, true, undefined)
+    })
 
   // The log is asked for what it has by now, and the store in the same round trip. Where the log does not answer, nothing that
   // was there before is good enough, only a computation that was started later than this call.
-  const strongly = (asking: Asking): Effect.Effect<Answer, CacheError.CacheError> => {
-    const { key } = asking.request
+  const strongly = (asking: Asking, resume: Resume): Leave => {
+    const { fiber: { context }, request } = asking
     const arrival = takenOff.count
-    const isNear = !store.remote || flights.has(key) || isHeld(asking.request)
-    const asked = Effect.gen(function*() {
-      const getting = isNear ? undefined : yield* Effect.forkChild(shelf.get(key), { startImmediately: true })
-      const heard = yield* Effect.exit(log.catchUp)
-      if (getting === undefined) return { heard, got: undefined }
-      if (Exit.isSuccess(heard)) return { heard, got: yield* Fiber.join(getting) }
-      yield* Fiber.interrupt(getting)
-      return { heard, got: undefined }
+    const isNear = !store.remote || flights.has(request.key) || isHeld(request)
+    let heard: Exit.Exit<void, CacheError.CacheError> | undefined
+    let got: Got | undefined
+    let stop: (() => Effect.Effect<void>) | undefined
+    const goOn = () => {
+      if (heard === undefined || (Exit.isSuccess(heard) && !isNear && got === undefined)) return
+      const acted = Exit.isSuccess(heard)
+        ? acting((resume) => attempt(asking, resume, true, got))
+        : acting((resume) => unheard(asking, arrival, resume))
+      resume(Exit.isSuccess(heard) || stop === undefined ? acted : Effect.andThen(stop(), acted))
+    }
+    // The log first: then both questions go out together.
+    const asked = Effect.runForkWith(context)(log.catchUp)
+    asked.addObserver((exit) => {
+      heard = exit
+      goOn()
     })
-    return Effect.flatMap(asking.restore(asked), ({ got, heard }) => {
-      if (Exit.isSuccess(heard)) return attempt(asking, true, got)
-      const flight = flights.get(key)
-      const again = () => takeOff(inDoubt(asking), undefined, undefined)
-      return flight?.doubts === true && flight.number > arrival ? join(flight, asking, again) : again()
-    })
+    if (!isNear) {
+      stop = shelf.look(request.key, context, (given) => {
+        got = given
+        goOn()
+      })
+    }
+    return Effect.suspend(() => Effect.andThen(Fiber.interrupt(asked), stop === undefined ? Effect.void : stop()))
+  }
+
+  const unheard = (asking: Asking, arrival: number, resume: Resume): Leave | void => {
+    const flight = flights.get(asking.request.key)
+    const again: Act = (resume) => takeOff(inDoubt(asking), resume)
+    return flight?.doubts === true && flight.number > arrival ? join(flight, asking, resume, again) : again(resume)
   }
 
   const isHeld = (request: Lookup): boolean => {
@@ -100,11 +127,10 @@ export const makeLookups = (
   }
 
   // Computes what this computation has not computed yet.
-  const doubtfully = (asking: Asking): Effect.Effect<Answer, CacheError.CacheError> => {
+  const doubtfully = (asking: Asking, resume: Resume): Leave | void => {
     const known = alreadyComputed(asking)
-    return known === undefined
-      ? takeOff(inDoubt(asking), undefined, undefined)
-      : join(known, asking, () => takeOff(inDoubt(asking), undefined, undefined))
+    const again: Act = (resume) => takeOff(inDoubt(asking), resume)
+    return known === undefined ? again(resume) : join(known, asking, resume, again)
   }
 
   // A computation that asks twice for the same, or through others, would be given it from the store if the log said anything.
@@ -120,11 +146,7 @@ export const makeLookups = (
 
   // A follower that finds its flight's result invalidated asks once more: the next flight started after it arrived, so
   // whatever that one ends with is acceptable.
-  const attempt = (
-    asking: Asking,
-    mayRepeat: boolean,
-    got: Got | undefined
-  ): Effect.Effect<Answer, CacheError.CacheError> => {
+  const attempt = (asking: Asking, resume: Resume, mayRepeat: boolean, got: Got | undefined): Leave | void => {
     const { request } = asking
     const { durable, key } = request
     const entry = held(request)
@@ -133,113 +155,41 @@ export const makeLookups = (
     const isStoring = entry?.unsaved === true || (flight !== undefined && flight.because !== "early")
     const isSettled = durable !== true || !isStoring
     const served = entry === undefined || !isSettled ? undefined : serve(entry, asking)
-    if (served !== undefined) return Effect.succeed(served)
-    const again = mayRepeat ? () => attempt(asking, false, undefined) : undefined
+    if (served !== undefined) return resume(Effect.succeed(served))
+    const again: Act | undefined = mayRepeat ? (resume) => attempt(asking, resume, false, undefined) : undefined
     if (flight !== undefined && mayJoin(flight)) {
       // What a store outside this process has given to the flight.
       const found = entry === undefined && isSettled && flight.stale !== undefined &&
           isValid(flight.stale, request.fingerprint)
         ? serve(flight.stale, asking)
         : undefined
-      return found === undefined ? join(flight, asking, again) : Effect.succeed(found)
+      return found === undefined ? join(flight, asking, resume, again) : resume(Effect.succeed(found))
     }
     const known = log.isCurrent() ? undefined : alreadyComputed(asking)
-    return known === undefined ? takeOff(asking, got, isSettled ? entry : undefined) : join(known, asking, again)
-  }
-
-  // Serves a valid entry at once, as far as its time allows, and has it computed anew behind that. Who wants a result to be
-  // stored takes nothing that is over.
-  const serve = (entry: CacheEntry.CacheEntry, asking: Asking): Answer | undefined => {
-    const { durable, key, noStore } = asking.request
-    const stage = stageOf(entry, now(), durable === true ? neverEarly : asking.draw)
-    if (stage === "fresh" || stage === "early") {
-      if (stage === "early" && noStore !== true && !backOff.isWaiting(key)) computeBehind(asking, entry, "early")
-      used(entry)
-      tellHit(key)
-      return answer("hit", landed(entry, graph.revision()), asking.current)
-    }
-    const isPutOff = backOff.isWaiting(key)
-    if (durable === true || (!isPutOff && waitsForNew(asking))) return undefined
-    if (stage !== "stale" && !(stage === "fallback" && isPutOff)) return undefined
-    if (!isPutOff && noStore !== true) computeBehind(asking, entry, "expired")
-    return standIn(entry, isPutOff ? "back-off" : "revalidating", asking)
-  }
-
-  // What is computed behind waits for what is new, unless that waits for it: nobody waits for it, and it would be over itself.
-  const waitsForNew = ({ current, request: { key } }: Asking): boolean => {
-    const flight = current?.flight
-    return flight?.isAlone === true && !flight.comesFrom(flights, key) &&
-      !flight.wouldWaitForItself(flights, key, flights.get(key))
-  }
-
-  const standIn = (entry: CacheEntry.CacheEntry, stale: CacheEvent.StaleBecause, { current }: Asking): Answer => {
-    used(entry)
-    tell(CacheEvent.Stale({ key: entry.key, because: stale }))
-    return answer("stale", landed(entry, graph.revision(), stale), current)
-  }
-
-  // Once, for all who are served meanwhile. It belongs to no computation that asks. What is computed anew because of a key does
-  // not have that computed anew in turn: two that read each other would never end.
-  const computeBehind = (
-    { current, request }: Asking,
-    stale: CacheEntry.CacheEntry,
-    because: CacheEvent.Because
-  ): void => {
-    const flight = flights.get(request.key)
-    const isRunning = flight !== undefined && mayJoin(flight)
-    if (isRunning || current?.flight.comesFrom(flights, request.key) === true) return
-    start({ request, current: undefined }, { stale, behind: { because, origin: current?.flight.origin } })
-  }
-
-  // Nothing is started, and nobody is waited for but the store.
-  const cachedOnly = (asking: Asking): Effect.Effect<Answer, CacheError.CacheError> => {
-    const { request } = asking
-    const missing = Effect.fail(notCachedError(request.key))
-    if (request.fresh === true || asking.current?.flight.doubts === true) return missing
-    const inReach = (entry: CacheEntry.CacheEntry | undefined): Answer | undefined => {
-      const stage = entry === undefined ? "over" : stageOf(entry, now(), neverEarly)
-      if (entry === undefined || (stage !== "fresh" && stage !== "stale")) return undefined
-      if (stage === "stale") return standIn(entry, "only-if-cached", asking)
-      used(entry)
-      tellHit(entry.key)
-      return answer("hit", landed(entry, graph.revision()), asking.current)
-    }
-    return asking.restore(Effect.gen(function*() {
-      if (request.strong === true && Exit.isFailure(yield* Effect.exit(log.catchUp))) return yield* missing
-      const near = inReach(held(request))
-      if (near !== undefined) return near
-      if (!store.remote || !log.isCurrent()) return yield* missing
-      const { entry } = yield* shelf.find(request, undefined, neverEarly)
-      return inReach(entry) ?? (yield* missing)
-    }))
+    return known === undefined
+      ? takeOff(asking, resume, got, isSettled ? entry : undefined)
+      : join(known, asking, resume, again)
   }
 
   // `again` is for who finds, in the end, that the result was invalidated after the flight had started.
-  const join = (
-    flight: Flight,
-    asking: Asking,
-    again: (() => Effect.Effect<Answer, CacheError.CacheError>) | undefined
-  ): Effect.Effect<Answer, CacheError.CacheError> => {
+  const join = (flight: Flight, asking: Asking, resume: Resume, again: Act | undefined): Leave | void => {
     const { current, request } = asking
     if (current?.flight.wouldWaitForItself(flights, request.key, flight) === true) {
-      return Effect.fail(recursionError(request.key))
+      return resume(Effect.fail(recursionError(request.key)))
     }
-    flight.waiters++
     flight.joined = true
     if (request.noStore !== true) flight.unwanted = false
     current?.flight.computed?.set(request.key, flight)
-    tell(CacheEvent.Joined({ key: request.key }))
-    return Effect.flatMap(
-      wait(flight, asking, flight.deferred),
-      (landing) => {
-        const instead = insteadOf(landing, asking)
-        if (instead !== undefined) return Effect.succeed(instead)
-        if (landing.stale !== undefined) return (again ?? (() => insist(asking)))()
-        return again !== undefined && (!graph.isUntouched(landing) || (request.durable === true && isUnsaved(landing)))
-          ? again()
-          : Effect.succeed(answer("joined", landing, current))
-      }
-    )
+    bus.tellOften("Joined", () => CacheEvent.Joined({ key: request.key }))
+    const then = (landing: Landing): Answering => {
+      const instead = insteadOf(landing, asking)
+      if (instead !== undefined) return Effect.succeed(instead)
+      if (landing.stale !== undefined) return acting(again ?? ((resume) => insist(asking, resume)))
+      return again !== undefined && (!graph.isUntouched(landing) || (request.durable === true && isUnsaved(landing)))
+        ? acting(again)
+        : Effect.succeed(answer("joined", landing, current))
+    }
+    return waiting.await(flight, asking, resume, then)
   }
 
   // Something stale in place of what a flight has ended with, for who takes that. It may have been invalidated meanwhile.
@@ -255,8 +205,8 @@ export const makeLookups = (
   }
 
   // Who was let go with something stale that it does not take has it computed, whatever happens meanwhile.
-  const insist = (asking: Asking): Effect.Effect<Answer, CacheError.CacheError> =>
-    takeOff({ ...asking, request: { ...asking.request, fresh: true } }, undefined, undefined)
+  const insist = (asking: Asking, resume: Resume): Leave | void =>
+    takeOff({ ...asking, request: { ...asking.request, fresh: true } }, resume)
 
   // For who joined a computation that was wanted anew, for which nothing was held.
   const heldFallback = (request: Lookup): CacheEntry.CacheEntry | undefined => {
@@ -280,39 +230,34 @@ export const makeLookups = (
 
   const takeOff = (
     asking: Asking,
-    got: Got | undefined,
-    stale: CacheEntry.CacheEntry | undefined
-  ): Effect.Effect<Answer, CacheError.CacheError> => {
+    resume: Resume,
+    got?: Got,
+    stale?: CacheEntry.CacheEntry
+  ): Leave | void => {
     const { current, request } = asking
     if (current?.flight.wouldWaitForItself(flights, request.key, undefined) === true) {
-      return Effect.fail(recursionError(request.key))
+      return resume(Effect.fail(recursionError(request.key)))
     }
     const isOver = stale === undefined || stageOf(stale, now(), neverEarly) === "over"
-    const flight = start(asking, { got, stale: isOver ? undefined : stale })
-    return Effect.flatMap(wait(flight, asking, flight.first), (landing) => {
+    const then = (landing: Landing): Answering => {
       const instead = insteadOf(landing, asking)
       if (instead !== undefined) return Effect.succeed(instead)
-      if (landing.stale !== undefined) return insist(asking)
+      if (landing.stale !== undefined) return acting((resume) => insist(asking, resume))
       const how = landing.exit !== undefined ? "miss" : landing.entry === undefined ? "elsewhere" : "hit"
       return Effect.succeed(answer(how, landing, current))
-    })
+    }
+    return waiting.launch(
+      asking,
+      resume,
+      then,
+      (waiter) => start(asking, { got, stale: isOver ? undefined : stale, waiter })
+    )
   }
 
   return lookup
 }
 
-// What a lookup ends with. The computation that asked is made of it.
-const answer = (how: Answer["how"], landing: Landing, current: Asking["current"]): Answer => {
-  if (current !== undefined && current.tracked) {
-    const { entry, exit, problem, rejected, started, tags } = landing
-    // A value without an entry has no lifetime that could be taken over: what is made of it is not stored either.
-    const isLasting = entry !== undefined && rejected !== "opt-out" && rejected !== "policy"
-    const expiresAt = isLasting ? entry.expiresAt : exit !== undefined && Exit.isSuccess(exit) ? -Infinity : Infinity
-    current.flight.addRead(tags, expiresAt, started, problem)
-  }
-  const { because, entry, error, exit, rejected, stale, stored } = landing
-  return { how, because, stale, exit, entry, rejected, error, stored }
-}
+const acting = (act: Act): Answering => Effect.callback(act)
 
 // Computes, and so does all that it asks for.
 const inDoubt = (asking: Asking): Asking => ({

@@ -32,7 +32,7 @@ export const makeReading =
     if (!store.remote) return
     // What is not held is given anew each time, by a store that knows of no read but those that it is told of.
     const untold = isGiven || store.peek(entry.key) !== entry ? 0 : terms.idle / toldEach
-    if (at - entry.toldAt <= untold) return
+    if (at - (entry.toldAt ?? terms.usedAt) <= untold) return
     entry.toldAt = at
     Fiber.runIn(Effect.runForkWith(context)(shelf.touch(entry)), scope)
   }

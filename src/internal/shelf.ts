@@ -1,6 +1,7 @@
 /**
  * What a cache does with its store: it looks for entries, makes sure that they may be served, and puts entries there.
  */
+import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as CacheEntry from "../CacheEntry.ts"
@@ -58,23 +59,52 @@ export const makeShelf = (
 
   const get = (key: string): Effect.Effect<Got> => guarded(key, "get", () => store.get(key))
 
-  const find = Effect.fnUntraced(function*(
+  const look = (
+    key: string,
+    context: Context.Context<never>,
+    done: (got: Got) => void
+  ): () => Effect.Effect<void> => guarded.start(context, key, "get", () => store.get(key), done)
+
+  const judged = (request: Lookup, got: Got, draw: () => number): Finding | undefined => {
+    const found = Result.getOrUndefined(got)
+    const isSettled = found === undefined || found.key !== request.key ||
+      (found.unchecked === undefined && !isAhead(found))
+    return isSettled ? findingOf(request, Result.isSuccess(got), found, found, draw) : undefined
+  }
+
+  const find = (request: Lookup, got: Got | undefined, draw: () => number): Effect.Effect<Finding> => {
+    const judge = (got: Got): Effect.Effect<Finding> => {
+      const finding = judged(request, got, draw)
+      return finding === undefined ? settle(request, got, draw) : Effect.succeed(finding)
+    }
+    return got === undefined ? Effect.flatMap(get(request.key), judge) : Effect.suspend(() => judge(got))
+  }
+
+  const settle = Effect.fnUntraced(function*(
     request: Lookup,
-    got: Got | undefined,
+    got: Got,
     draw: () => number
   ): Effect.fn.Return<Finding> {
-    const answer = got ?? (yield* get(request.key))
-    const found = Result.getOrUndefined(answer)
+    const found = Result.getOrUndefined(got)
     const confirmed = found?.unchecked !== undefined && found.key === request.key
       ? yield* confirm(found, request)
       : found
     const entry = confirmed !== undefined && confirmed.key === request.key ? yield* reached(confirmed) : confirmed
-    const answered = Result.isSuccess(answer)
+    return findingOf(request, Result.isSuccess(got), found, entry, draw)
+  })
+
+  const findingOf = (
+    request: Lookup,
+    answered: boolean,
+    found: CacheEntry.CacheEntry | undefined,
+    entry: CacheEntry.CacheEntry | undefined,
+    draw: () => number
+  ): Finding => {
     const because = found !== undefined && entry === undefined ? "malformed" : whyNot(entry, request)
     return entry !== undefined && entry.key === request.key && isValid(entry, request.fingerprint)
       ? { entry, stage: stageOf(entry, now(), draw), because, answered }
       : { entry: undefined, stage: "over", because, answered }
-  })
+  }
 
   // An entry of which this process has not reached the position was stored by one that is ahead, or belongs to a log that was
   // lost. Its position would be worth nothing then: what was invalidated after it may stand below it.
@@ -145,6 +175,10 @@ export const makeShelf = (
   return {
     /** What the store gives for a key. */
     get,
+    /** Asks the store for who has no fiber: as `Guarded.start`. */
+    look,
+    /** What `find` says of what was given; `undefined` where something has to be done for that. */
+    judged,
     /** An entry that is valid, and its stage; `got` is what the store has given already. */
     find,
     /** Stores an entry. Who asks for it to be durable waits longer for that than others do. */

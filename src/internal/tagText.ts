@@ -15,7 +15,12 @@ const plainSegment = /^[\w.-]+$/
 /**
  * Says why a text is not a tag, or `undefined` when it is one.
  */
-export const tagProblem = (text: string): string | undefined => {
+export const tagProblem = (text: string): string | undefined =>
+  text.length <= maxTagBytes && wellFormed.test(text) && countSegments(text) <= maxTagSegments
+    ? undefined
+    : problemOf(text)
+
+const problemOf = (text: string): string => {
   if (text.length === 0) return "it is empty"
   const interpolation = /\{(the value of [^}]*)\}/.exec(text)
   if (interpolation !== null) return interpolation[1]!
@@ -28,8 +33,7 @@ export const tagProblem = (text: string): string | undefined => {
     return `character ${JSON.stringify(bad === null ? text : bad[0])} at index ${bad === null ? 0 : bad.index} ` +
       "is not allowed: a tag has letters, digits and _ . : - (build tags from other text with the tag`…` template)"
   }
-  const segments = countSegments(text)
-  return segments > maxTagSegments ? `it has ${segments} segments, the most is ${maxTagSegments}` : undefined
+  return `it has ${countSegments(text)} segments, the most is ${maxTagSegments}`
 }
 
 const countSegments = (text: string): number => {
@@ -44,21 +48,18 @@ const countSegments = (text: string): number => {
  */
 export const escapeSegment = (text: string): string => {
   if (plainSegment.test(text)) return text
-  if (text.length === 0) return "%00"
-  let out = ""
-  for (const character of text) {
-    if (/[\w.-]/.test(character)) out += character
-    else if (character === "\0") out += "%00%00"
-    else out += encodeBytes(character)
-  }
-  return out
+  return text.length === 0 ? "%00" : text.replace(/[^\w.-]/gu, escapeCharacter)
+}
+
+const escapeCharacter = (character: string): string => {
+  const code = character.charCodeAt(0)
+  return escaped[code] ?? encodeBytes(character)
 }
 
 // `encodeURIComponent` leaves !'()*~ alone and refuses a lone surrogate, which has no UTF-8 form: it is written as the
 // three bytes that UTF-8 would give its code point, so that different texts stay different.
 const encodeBytes = (character: string): string => {
   const code = character.codePointAt(0)!
-  if (code < 0x80) return percent(code)
   if (code >= 0xd800 && code <= 0xdfff) {
     return percent(0xe0 | (code >> 12)) + percent(0x80 | ((code >> 6) & 0x3f)) + percent(0x80 | (code & 0x3f))
   }
@@ -66,6 +67,9 @@ const encodeBytes = (character: string): string => {
 }
 
 const percent = (byte: number): string => "%" + byte.toString(16).toUpperCase().padStart(2, "0")
+
+// Of ASCII, made once: the tag of every key has some of them.
+const escaped: ReadonlyArray<string> = Array.from({ length: 0x80 }, (_, code) => code === 0 ? "%00%00" : percent(code))
 
 /**
  * Whether invalidating `tags` ends what carries a tag: it or one of its ancestors is among them. None at all ends everything.

@@ -8,9 +8,12 @@ import type * as Scope from "effect/Scope"
 /** Calls `end`, which must not throw, when the time is over, unless the returned function is called before. */
 export type Watch = (end: () => void) => () => void
 
+// A list of its own, because V8 keeps what was deleted from a `Set` in memory until its next full collection.
 interface Waiting {
   readonly since: number
-  readonly end: () => void
+  end: (() => void) | undefined
+  before: Waiting | undefined
+  after: Waiting | undefined
 }
 
 /**
@@ -20,22 +23,35 @@ interface Waiting {
 export const makeTimeLimit = Effect.fnUntraced(function*(limit: number): Effect.fn.Return<Watch, never, Scope.Scope> {
   if (limit === Infinity) return () => () => {}
   const steps = Math.max(1, Math.min(8, Math.floor(limit)))
-  const waiting = new Set<Waiting>()
   const busy = Latch.makeUnsafe(false)
+  const line: { first: Waiting | undefined; last: Waiting | undefined } = { first: undefined, last: undefined }
   let now = 0
+
+  const leave = (one: Waiting): void => {
+    if (one.end === undefined) return
+    one.end = undefined
+    if (one.before === undefined) line.first = one.after
+    else one.before.after = one.after
+    if (one.after === undefined) line.last = one.before
+    else one.after.before = one.before
+  }
+
+  // Those who came first are first. What one of them ends may end others.
+  const tick = (): void => {
+    now++
+    for (let one = line.first; one !== undefined && now - one.since >= steps; one = line.first) {
+      const { end } = one
+      leave(one)
+      end?.()
+    }
+  }
 
   yield* Effect.forkScoped(Effect.forever(
     Effect.gen(function*() {
       yield* busy.await
-      while (waiting.size > 0) {
+      while (line.first !== undefined) {
         yield* Effect.sleep(limit / steps)
-        now++
-        // Those who came first are first.
-        for (const one of waiting) {
-          if (now - one.since < steps) break
-          waiting.delete(one)
-          one.end()
-        }
+        tick()
       }
       busy.closeUnsafe()
     }),
@@ -43,9 +59,11 @@ export const makeTimeLimit = Effect.fnUntraced(function*(limit: number): Effect.
   ))
 
   return (end) => {
-    const one = { since: now, end }
-    waiting.add(one)
-    if (waiting.size === 1) busy.openUnsafe()
-    return () => waiting.delete(one)
+    const one: Waiting = { since: now, end, before: line.last, after: undefined }
+    if (line.last === undefined) line.first = one
+    else line.last.after = one
+    line.last = one
+    if (line.first === one) busy.openUnsafe()
+    return () => leave(one)
   }
 })

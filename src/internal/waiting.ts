@@ -1,23 +1,37 @@
 /**
  * Waiting for flights: who is counted as a waiter also leaves, and the last one to leave ends a flight that is not held.
+ *
+ * Who waits is one object in its flight, and is made while its fiber registers a callback. So it is counted, and can be
+ * interrupted, from the same step on: there is no mask, no finalizer and no `Deferred` for each of many thousand.
  */
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import * as Option from "effect/Option"
+import type * as CacheError from "../CacheError.ts"
 import { isServable } from "./aging.ts"
-import type { Flight, Landing } from "./flight.ts"
-import type { Departure } from "./flying.ts"
+import type { CurrentFlight, Flight, Landing, Waiter } from "./flight.ts"
 import type { Judge } from "./judge.ts"
 import { landed } from "./landing.ts"
-import type { Lookup } from "./lookup.ts"
+import type { Answer, Lookup } from "./lookup.ts"
 import { plain } from "./policy.ts"
 
-/** One lookup, who asks, and how to wait for it. */
-export interface Asking extends Departure {
-  readonly draw: () => number
-  readonly restore: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+/** One lookup, and who asks. */
+export interface Asking {
+  readonly request: Lookup
+  /** The fiber that asks. */
+  readonly fiber: Fiber.Fiber<unknown, unknown>
+  /** The computation that asks, if it is one. */
+  readonly current: CurrentFlight["Service"] | undefined
+  /** Whether nothing may be read that was there before. */
+  readonly doubts?: boolean | undefined
 }
+
+type Answering = Effect.Effect<Answer, CacheError.CacheError>
+
+/** Goes on with an answer, or with what leads to one. */
+export type Resume = (answering: Answering) => void
+
+/** Run where a fiber is interrupted that waits. */
+export type Leave = Effect.Effect<void>
 
 interface Parts {
   readonly judge: Pick<Judge, "isValid">
@@ -26,81 +40,94 @@ interface Parts {
 }
 
 export const makeWaiting = ({ judge: { isValid }, now, retire }: Parts) => {
-  // Waits as one who is counted among the waiters already.
-  const wait = (flight: Flight, asking: Asking, deferred: Flight["deferred"]): Effect.Effect<Landing> => {
-    const landed = waitToLand(flight, asking, deferred)
-    const { request, restore } = asking
-    if (request.durable !== true) return landed
-    return Effect.flatMap(landed, (landing) =>
-      flight.final === undefined
-        ? Effect.map(restore(Fiber.await(flight.fiber!)), () => flight.final ?? landing)
-        : Effect.succeed(flight.final))
-  }
-
-  const waitToLand = (
-    flight: Flight,
+  // Waits for a flight that there is, or that `board` starts with the waiter in it: it may have landed by then.
+  const wait = (
     asking: Asking,
-    deferred: Flight["deferred"]
-  ): Effect.Effect<Landing> => {
-    if (flight.landing !== undefined) return Effect.succeed(flight.landing)
-    const waiting = asking.current?.flight
-    waiting?.startWaitingFor(flight)
-    return Effect.onExit(asking.restore(landingOf(flight, asking, deferred)), () => {
-      waiting?.stopWaitingFor(flight)
-      flight.waiters--
-      if (flight.waiters > 0 || flight.landing !== undefined || (flight.held && isServed(flight, asking))) {
-        return Effect.void
+    resume: Resume,
+    then: (landing: Landing) => Answering,
+    board: (waiter: Waiter) => Flight
+  ): Leave | void => {
+    const { request } = asking
+    let timer: Fiber.Fiber<unknown> | undefined
+    const waiter: Waiter = {
+      inside: asking.current?.flight,
+      takes: (landing) => takes(request, landing),
+      end: (flight, landing) => {
+        timer?.interruptUnsafe()
+        // In the fiber that asks: what goes wrong there is its own.
+        resume(Effect.suspend(() => untilStored(flight, request, landing, then)))
       }
-      // The last one leaves. Nobody may join any more while the computation is being interrupted.
-      flight.abandoned = true
-      retire(flight)
-      return Fiber.interrupt(flight.fiber!)
+    }
+    const flight = board(waiter)
+    if (!flight.has(waiter)) return
+    const { softTimeout } = request.policy ?? plain
+    if (softTimeout !== Infinity && request.fresh !== true && request.durable !== true) {
+      timer = Effect.runForkWith(asking.fiber.context)(Effect.sleep(softTimeout))
+      timer.addObserver((exit) => {
+        if (exit._tag === "Success") tire(flight, waiter, request)
+      })
+    }
+    return Effect.suspend(() => {
+      timer?.interruptUnsafe()
+      return flight.leave(waiter) ? left(flight, request) : Effect.void
     })
   }
 
-  // Who has waited for long is served what is stale, where there is something, and the flight goes on.
-  const landingOf = (
-    flight: Flight,
-    asking: Asking,
-    deferred: Flight["deferred"]
-  ): Effect.Effect<Landing> => {
-    const { request } = asking
-    const landing = Effect.flatMap(
-      Deferred.await(deferred),
-      (landing) =>
-        landing.exit === undefined && flight.landing === undefined && isRefused(landing, request)
-          ? Deferred.await(flight.deferred)
-          : Effect.succeed(landing)
-    )
-    const { softTimeout } = request.policy ?? plain
-    if (softTimeout === Infinity || request.fresh === true || request.durable === true) return landing
-    const late = (): Effect.Effect<Landing> => {
-      if (flight.landing !== undefined) return landing
-      if (isServed(flight, asking)) {
-        flight.held = true
-        return Effect.succeed(landed(flight.stale!, flight.since, "slow"))
-      }
-      // What the store has is not known before it has answered.
-      return flight.found
-        ? landing
-        : Effect.flatMap(
-          Effect.raceFirst(landing, flight.awaitFound()),
-          (landing) => landing === undefined ? late() : Effect.succeed(landing)
-        )
+  const left = (flight: Flight, request: Lookup): Effect.Effect<void> => {
+    if (flight.waiters > 0 || flight.landing !== undefined || (flight.held && isServed(flight, request))) {
+      return Effect.void
     }
-    return Effect.flatMap(
-      Effect.timeoutOption(landing, softTimeout),
-      Option.match({ onSome: Effect.succeed, onNone: late })
-    )
+    // The last one leaves. Nobody may join any more while the computation is being interrupted.
+    flight.abandoned = true
+    retire(flight)
+    return flight.stopLooking === undefined ? Fiber.interrupt(flight.fiber!) : flight.stopLooking()
+  }
+
+  // Who is tired of waiting is served what is stale, where there is something, and the flight goes on.
+  const tire = (flight: Flight, waiter: Waiter, request: Lookup): void => {
+    if (!flight.has(waiter)) return
+    if (isServed(flight, request)) {
+      flight.held = true
+      flight.leave(waiter)
+      waiter.end(flight, landed(flight.stale!, flight.since, "slow"))
+    } else if (!flight.found) {
+      // What the store has is not known before it has answered.
+      flight.onFound(() => tire(flight, waiter, request))
+    }
   }
 
   // Whether something stale is served for a flight now.
-  const isServed = ({ stale }: Flight, { request }: Asking): boolean =>
-    stale !== undefined && isValid(stale, request.fingerprint) && isServable(stale, now())
+  const isServed = ({ stale }: Flight, { fingerprint }: Lookup): boolean =>
+    stale !== undefined && isValid(stale, fingerprint) && isServable(stale, now())
 
-  return wait
+  return {
+    /** Waits for a flight, and goes on with what `then` makes of its landing. */
+    await: (flight: Flight, asking: Asking, resume: Resume, then: (landing: Landing) => Answering): Leave | void =>
+      flight.landing === undefined
+        ? wait(asking, resume, then, (waiter) => {
+          flight.board(waiter)
+          return flight
+        })
+        : resume(untilStored(flight, asking.request, flight.landing, then)),
+    /** The same for a flight that is started for who waits. */
+    launch: wait
+  }
 }
 
 // Who wants a result to be stored, or computed anew, waits on when others are let go with what there was.
-const isRefused = ({ stale }: Landing, { durable, fresh }: Lookup): boolean =>
-  fresh === true || (durable === true && stale !== undefined)
+const takes = ({ durable, fresh }: Lookup, { stale }: Landing): boolean =>
+  fresh !== true && (durable !== true || stale === undefined)
+
+// Who wants a result to be stored waits until the store has answered. What was found in it is there: what becomes of the flight
+// that replaces it is nothing to wait for.
+const untilStored = (
+  flight: Flight,
+  { durable }: Lookup,
+  landing: Landing,
+  then: (landing: Landing) => Answering
+): Answering => {
+  if (durable !== true) return then(landing)
+  if (flight.final !== undefined) return then(flight.final)
+  const isFound = flight.landing === undefined && landing.entry?.unsaved === false
+  return isFound ? then(landing) : Effect.flatMap(Fiber.await(flight.fiber!), () => then(flight.final ?? landing))
+}

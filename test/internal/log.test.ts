@@ -23,7 +23,7 @@ const world = Effect.gen(function*() {
   const taken = append
   graph.gap(10)
   const log = { append: (tags: ReadonlyArray<string>) => append(tags), follow: () => Effect.void }
-  const forget = makeForget(log, graph, scope, (event) => events.push(event))
+  const forget = makeForget(log, graph, scope, (_, make) => events.push(make()))
   return {
     graph,
     scope,

@@ -11,14 +11,16 @@
  */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
-import * as Deferred from "effect/Deferred"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Option from "effect/Option"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import type * as CacheError from "../../CacheError.ts"
 import { logError } from "../errors.ts"
+import { makeTimeLimit } from "../timeLimit.ts"
 import { makeHeard } from "./heard.ts"
 import { positionOf } from "./place.ts"
 import type { Remote } from "./remote.ts"
@@ -48,6 +50,8 @@ export interface Options {
   readonly maxRecordBytes?: number | undefined
 }
 
+type Heard = Exit.Exit<void, CacheError.CacheError>
+
 interface Follower {
   readonly follower: (change: Change) => void
   wasTold: boolean
@@ -58,7 +62,9 @@ export const makeLinkedLog = Effect.fnUntraced(function*(
   remote: Remote,
   { limit, maxRecordBytes = 1024 * 1024, maxStaleness }: Options
 ): Effect.fn.Return<LinkedLog, never, Scope.Scope> {
-  const scope = yield* Effect.scope
+  const context = yield* Effect.context<Scope.Scope>()
+  const scope = Context.get(context, Scope.Scope)
+  const watch = yield* makeTimeLimit(limit)
   const heard = makeHeard(yield* Clock.Clock, maxStaleness)
   const interval = maxStaleness / heartbeatsPerBound
   const followers = new Set<Follower>()
@@ -124,31 +130,35 @@ export const makeLinkedLog = Effect.fnUntraced(function*(
   })
 
   // Those who come before the question is sent share it. It is nobody's own, so that nobody who leaves takes it along.
-  let unsent: Deferred.Deferred<void, CacheError.CacheError> | undefined
-  const readOn = Effect.uninterruptibleMask((restore) =>
-    Effect.suspend(() => {
-      if (unsent !== undefined) return restore(Deferred.await(unsent))
-      const shared = Deferred.makeUnsafe<void, CacheError.CacheError>()
-      unsent = shared
-      const reading = Effect.suspend(() => {
-        unsent = undefined
-        return readToEnd
-      })
-      return Effect.flatMap(Effect.forkIn(reading, scope), (fiber) => {
-        fiber.addObserver((exit) => {
-          if (unsent === shared) unsent = undefined
-          Deferred.doneUnsafe(shared, Exit.isFailure(exit) ? Effect.fail(reasonOf(exit.cause)) : Exit.void)
-        })
-        return restore(Deferred.await(shared))
-      })
+  let unsent: Array<(exit: Heard) => void> | undefined
+  const share = (done: (exit: Heard) => void): void => {
+    if (unsent !== undefined) return void unsent.push(done)
+    const sharing = [done]
+    unsent = sharing
+    const reading = Effect.suspend(() => {
+      unsent = undefined
+      return readToEnd
     })
-  )
+    const fiber = Effect.runForkWith(context)(Effect.andThen(Effect.yieldNow, reading))
+    fiber.addObserver((exit) => {
+      if (unsent === sharing) unsent = undefined
+      const heard = Exit.isFailure(exit) ? Exit.fail(reasonOf(exit.cause)) : Exit.void
+      for (const done of sharing) done(heard)
+    })
+    Fiber.runIn(fiber, scope)
+  }
+
+  const readOn = Effect.callback<void, CacheError.CacheError>((resume) => share(resume))
 
   // Reading many pages takes longer than one question may. Who waits does not wait for that, and the reading goes on.
-  const catchUp = Effect.timeoutOrElse(readOn, {
-    duration: limit,
-    orElse: () =>
-      Effect.fail(logError(`The invalidation log took longer than the limit of ${limit} ms to catch up with`))
+  const catchUp = Effect.callback<void, CacheError.CacheError>((resume) => {
+    const stop = watch(() =>
+      resume(Effect.fail(logError(`The invalidation log took longer than the limit of ${limit} ms to catch up with`)))
+    )
+    share((exit) => {
+      stop()
+      resume(exit)
+    })
   })
 
   const append = Effect.fnUntraced(function*(tags: ReadonlyArray<string>) {
