@@ -56,11 +56,16 @@ const token = /^[\w!#$%&'*+.^`|~-]+$/
 
 /** Whether a request carries credentials, or did so before middleware took them out. */
 export const hasCredentials = ({ headers, source }: HttpServerRequest): boolean =>
-  credentials.some((name) => headers[name] !== undefined || wasSent(source, name) === true)
+  headers["authorization"] !== undefined || headers["cookie"] !== undefined || sentCredentials(source)
 
-/** Whether a header was sent, `undefined` where the source of a request is none that is known. */
-export const wasSent = (source: object, name: string): boolean | undefined => {
-  const headers: unknown = "headers" in source ? source.headers : undefined
-  if (headers instanceof globalThis.Headers) return headers.has(name)
-  return typeof headers === "object" && headers !== null ? name in headers : undefined
+const sentCredentials = (source: object): boolean => {
+  const sent = sentHeaders(source)
+  if (sent instanceof globalThis.Headers) return credentials.some((name) => sent.has(name))
+  return sent !== undefined && (sent["authorization"] !== undefined || sent["cookie"] !== undefined)
+}
+
+/** The headers of a request as its source has them, `undefined` where the source is none that is known. Nothing is made of them. */
+export const sentHeaders = (source: object): globalThis.Headers | Readonly<Record<string, unknown>> | undefined => {
+  const { headers } = source as { readonly headers?: unknown }
+  return typeof headers === "object" && headers !== null ? headers as Record<string, unknown> : undefined
 }

@@ -118,24 +118,26 @@ const recorded = <A extends object>(object: A, recording: Recording, { asked, de
   })
 }
 
-/** The value of a recorded part in a request. */
-export const partOf = (
-  part: string,
+/** Reads a recorded part of a request. */
+export type Reader = (
   request: HttpServerRequest.HttpServerRequest,
   search: Search
-): string | ReadonlyArray<string> | undefined => {
+) => string | ReadonlyArray<string> | undefined
+
+/** What reads a recorded part: its name is taken apart once, not for every request. */
+export const readerOf = (part: string): Reader => {
   // Middleware may have rewritten the URL.
-  if (part === "url") return [request.originalUrl, request.url]
-  if (part === "protocol") return request.protocol
+  if (part === "url") return (request) => [request.originalUrl, request.url]
+  if (part === "protocol") return (request) => request.protocol
   const colon = part.indexOf(":")
   const name = part.slice(colon + 1)
   switch (part.slice(0, colon)) {
     case "header":
-      return own(request.headers, name)
+      return ({ headers }) => own(headers, name)
     case "cookie":
-      return own(request.cookies, name)
+      return ({ cookies }) => own(cookies, name)
     default:
-      return own(search, name)
+      return (_, search) => own(search, name)
   }
 }
 

@@ -10,6 +10,7 @@ import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import type * as CacheError from "../../CacheError.ts"
 import type { Encoded } from "../inputKey.ts"
+import { isStep, type Level, makeKnownKeys } from "./knownKeys.ts"
 
 /** Which fields a route has, which of them are lists, and which come from a header. */
 export interface Fields {
@@ -39,6 +40,54 @@ export const readInput = (
   }
   return out
 }
+
+/**
+ * Gives the key of a request that has one text, or none, for each declared field, and no body: the text that `keyOf` makes of its
+ * input. `undefined` for any other request. A key that is known is found without making its input.
+ */
+export const makeDirectKey = (fields: Fields, keyOf: (input: Encoded) => string) => {
+  const { names } = fields
+  const headers = names.map((name) => own(fields.headers, name))
+  const keys = makeKnownKeys()
+
+  const valueAt = (index: number, params: Params, context: Context.Context<never>, request: Request) => {
+    const header = headers[index]
+    return header === undefined
+      ? own(params, names[index]!) ??
+        own(Context.getUnsafe(context, HttpServerRequest.ParsedSearchParams), names[index]!)
+      : own(request.headers, header)
+  }
+
+  const make = (params: Params, context: Context.Context<never>, request: Request): string | undefined => {
+    const values = names.map((_, index) => valueAt(index, params, context, request))
+    if (!values.every(isStep)) return undefined
+    const key = keyOf(readInput(fields, context, request, noBody))
+    keys.add(values, key)
+    return key
+  }
+
+  if (names.length === 0) {
+    const key = keyOf(noBody)
+    return () => key
+  }
+  return (context: Context.Context<never>, request: Request): string | undefined => {
+    const { params } = Context.getUnsafe(context, HttpRouter.RouteContext)
+    let known: Level | string | undefined = keys.first()
+    for (let index = 0; index < names.length; index++) {
+      const value = valueAt(index, params, context, request)
+      if (!isStep(value)) return undefined
+      known = (known as Level).get(value)
+      if (known === undefined) return make(params, context, request)
+    }
+    return known as string
+  }
+}
+
+type Params = Readonly<Record<string, string | undefined>>
+type Request = HttpServerRequest.HttpServerRequest
+
+/** What a request has that has no body. */
+export const noBody: Encoded = {}
 
 const own = <A>(record: Readonly<Record<string, A>>, name: string): A | undefined =>
   Object.hasOwn(record, name) ? record[name] : undefined

@@ -10,7 +10,7 @@ import type { Answer } from "../lookup.ts"
 import { formatCacheControl, parseCacheControl } from "./cacheControl.ts"
 import { answerStatus, type CacheStatus, cacheStatus, hitStatus } from "./cacheStatus.ts"
 import { etagOf, isNotModified, notModifiedHeaders, weak } from "./conditional.ts"
-import { type Style, wasSent } from "./httpPolicy.ts"
+import { sentHeaders, type Style } from "./httpPolicy.ts"
 import { tagHeader } from "./tagHeader.ts"
 
 type Request = HttpServerRequest.HttpServerRequest
@@ -73,10 +73,17 @@ export const ageOf = ({ generatedAt }: CacheEntry.CacheEntry, now: number): numb
 // would not be a success it does not count (section 13.2.1). Reading `request.headers` builds a record of all of them: the
 // source says sooner that there is none.
 const mayBeConditional = ({ head }: CacheEntry.CacheEntry, { method, source }: Request): boolean => {
-  if (method !== "GET" && method !== "HEAD" && method !== "QUERY") return false
-  if (head !== undefined && (head.status < 200 || head.status >= 300)) return false
-  return wasSent(source, "if-none-match") !== false ||
-    (head?.headers["last-modified"] !== undefined && wasSent(source, "if-modified-since") !== false)
+  const wantsDate = head?.headers["last-modified"] !== undefined
+  return mayBeSent(sentHeaders(source), wantsDate) && (method === "GET" || method === "HEAD" || method === "QUERY") &&
+    (head === undefined || (head.status >= 200 && head.status < 300))
+}
+
+const mayBeSent = (sent: ReturnType<typeof sentHeaders>, wantsDate: boolean): boolean => {
+  if (sent === undefined) return true
+  if (sent instanceof globalThis.Headers) {
+    return sent.has("if-none-match") || (wantsDate && sent.has("if-modified-since"))
+  }
+  return sent["if-none-match"] !== undefined || (wantsDate && sent["if-modified-since"] !== undefined)
 }
 
 const headersOf = (

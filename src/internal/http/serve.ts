@@ -17,7 +17,7 @@ import { withVaried, withVariedUnsafe } from "../varied.ts"
 import { type BypassDetail, bypassStatus, cacheStatus } from "./cacheStatus.ts"
 import { styleOf } from "./httpPolicy.ts"
 import { anew, type Asked, askedBy } from "./requestDirectives.ts"
-import { type Fields, isBodiless, readBody, readInput } from "./requestInput.ts"
+import { type Fields, isBodiless, makeDirectKey, noBody, readBody, readInput } from "./requestInput.ts"
 import { isStored, respondAnswer, respondHit } from "./respond.ts"
 
 type Request = HttpServerRequest.HttpServerRequest
@@ -49,7 +49,7 @@ export const serve = (
   http?: HttpPolicy,
   guarded = false
 ): Handler => {
-  const { input } = fn
+  const { fingerprint, input, strong } = fn
   const fields: Fields = { names: input.names, lists: input.lists, headers: lowerCase(headers) }
   const mapped = Object.values(fields.headers).filter((header) => header !== undefined)
   const style = styleOf(http, varyBy !== undefined, mapped, guarded)
@@ -61,21 +61,26 @@ export const serve = (
   // The values of a request that are just as the schema encodes them give the key without decoding anything: an entry
   // that has this key was stored for an input that encodes to these very values. Other ways to write the same input
   // are decoded and encoded first.
-  const directKey = (values: Encoded, varied: unknown): string | undefined => {
+  const keyOf = makeDirectKey(fields, input.ofEncodedUnsafe)
+
+  const directKey = (values: Encoded, varied: unknown, known: string | undefined): string | undefined => {
     try {
-      return withVariedUnsafe(input.ofPrimitives(values) ?? input.ofEncodedUnsafe(values), varied)
+      return withVariedUnsafe(known ?? input.ofEncodedUnsafe(values), varied)
     } catch {
       return undefined
     }
   }
 
-  const handle = (asking: Asking, values: Encoded, varied: unknown): Handler => {
+  const peek = ({ asked, fiber }: Asking, direct: string | undefined): CacheEntry.CacheEntry | undefined =>
+    direct === undefined || strong || claim.released || asked?.options.fresh === true
+      ? undefined
+      : cache.peek(direct, fingerprint, fiber)
+
+  const handle = (asking: Asking, values: Encoded, varied: unknown, known: string | undefined): Handler => {
     if (claim.released) return Effect.fail(releasedError(fn.name))
     const { asked, fiber } = asking
-    const direct = directKey(values, varied)
-    const entry = direct === undefined || fn.strong || asked?.options.fresh === true
-      ? undefined
-      : cache.peek(direct, fn.fingerprint, fiber)
+    const direct = directKey(values, varied, known)
+    const entry = peek(asking, direct)
     if (entry === undefined) return look(asking, values, varied, direct, false)
     const again = () => look(asking, values, varied, direct, true)
     if (asked !== undefined && !asked.accepts(entry, cache.now())) return again()
@@ -122,20 +127,27 @@ export const serve = (
   return Effect.withFiber((fiber) => {
     const request = Context.getUnsafe(fiber.context, HttpServerRequest.HttpServerRequest)
     const asking: Asking = { request, asked: style.obeys ? askedBy(request) : undefined, fiber }
-    if (isBodiless(request) && varyBy === undefined) {
-      return handle(asking, readInput(fields, fiber.context, request, none), undefined)
-    }
-    const body = isBodiless(request)
-      ? Effect.succeed(none)
-      : readBody(request, (cause) => inputError(fn.name, cause))
-    return Effect.flatMap(
-      body,
-      (body) =>
+    if (!isBodiless(request)) {
+      return Effect.flatMap(readBody(request, (cause) => inputError(fn.name, cause)), (body) =>
         Effect.flatMap(
           varyBy ?? Effect.undefined,
-          (varied) => handle(asking, readInput(fields, fiber.context, request, body), varied)
-        )
-    )
+          (varied) => handle(asking, readInput(fields, fiber.context, request, body), varied, undefined)
+        ))
+    }
+    const known = keyOf(fiber.context, request)
+    if (varyBy !== undefined) {
+      return Effect.flatMap(
+        varyBy,
+        (varied) => handle(asking, readInput(fields, fiber.context, request, noBody), varied, known)
+      )
+    }
+    // The hit path of nearly all requests. Anything else is for `handle`, which begins anew.
+    const entry = asking.asked === undefined ? peek(asking, known) : undefined
+    if (entry === undefined || entry.failed) {
+      return handle(asking, readInput(fields, fiber.context, request, noBody), undefined, known)
+    }
+    cache.took(entry, fiber)
+    return respondHit(entry, request, cache.now(), style)
   })
 }
 
@@ -159,7 +171,7 @@ export const serveUncached = (
     if (http?.requestCacheControl === "obey" && askedBy(request)?.options.onlyIfCached === true) {
       return yield* Effect.fail(notCachedError(fn.name))
     }
-    const body = isBodiless(request) ? none : yield* readBody(request, (cause) => inputError(fn.name, cause))
+    const body = isBodiless(request) ? noBody : yield* readBody(request, (cause) => inputError(fn.name, cause))
     const varied = varyBy === undefined || varyBy === "nothing" ? undefined : yield* varyBy
     const values = readInput(fields, context, request, body)
     const decoded = yield* fn.decodeRequest(values)
@@ -170,8 +182,6 @@ export const serveUncached = (
     })
   })
 }
-
-const none: Encoded = {}
 
 const found = (entry: CacheEntry.CacheEntry): Answer => ({
   how: "hit",

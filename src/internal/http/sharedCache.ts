@@ -24,12 +24,13 @@ import { answerStatus, type CacheStatus } from "./cacheStatus.ts"
 import { type Answered, makeForwarding } from "./forwarding.ts"
 import { makePassing } from "./passing.ts"
 import { anew } from "./requestDirectives.ts"
-import { type Asking, askingOf, field, isFieldName, pastBecause } from "./sharedRequest.ts"
+import { keyOf, makeSharedKeys } from "./sharedKeys.ts"
+import { type Asking, askingOf, isFieldName, pastBecause } from "./sharedRequest.ts"
 import { isForAll } from "./storedHead.ts"
 import { respondHit, respondStored, type SharedStyle, withCacheStatus, withCookiesOf } from "./storedResponse.ts"
 import { besideUri, changedBy, hasHost, targetUri } from "./targetUri.ts"
-import { makeVariants, variantKey } from "./variants.ts"
-import { normalised, varyNames } from "./varyHeader.ts"
+import { makeVariants, type Names } from "./variants.ts"
+import { varyNames } from "./varyHeader.ts"
 
 type Response = HttpServerResponse.HttpServerResponse
 type Request = HttpServerRequest.HttpServerRequest
@@ -65,7 +66,7 @@ export const makeSharedCache = (
   cache: Cache
 ): Handled => {
   const tag = functionTag(name)
-  const baseOf = (uri: string, beside: string): string => `${name}\t${beside}${beside === "" ? "" : "\t"}${uri}`
+  const keys = makeSharedKeys(name)
   const variants = makeVariants<undefined>({
     cache,
     maxVariants,
@@ -78,18 +79,21 @@ export const makeSharedCache = (
   const passing = makePassing()
   let computedAlone = 0
 
-  const keyOf = ({ base, request }: Asking, names: Iterable<string> = variants.known(base)?.names ?? []): string =>
-    variantKey(base, Array.from(names, (name) => [name, normalised(name, field(request, name))]))
+  const currentKey = (asking: Asking): string => {
+    const known = variants.known(asking.base)
+    return known === undefined ? keyOf(asking, []) : keys.ofVariant(asking, known)
+  }
 
   const served = Effect.withFiber((fiber): Handled => {
     const { context } = fiber
     const request = Context.getUnsafe(context, HttpServerRequest.HttpServerRequest)
     const because = pastBecause(request)
     if (because !== undefined) return forward(request, because)
-    const asking = askingOf(request, context, baseOf(targetUri(request), besideUri(request)), obeys)
-    return variants.known(asking.base) === undefined
-      ? Effect.flatMap(variants.load(asking.base, fiber), () => attempt(asking, fiber))
-      : attempt(asking, fiber)
+    const asking = askingOf(request, context, keys.ofRequest(request), obeys)
+    const known = variants.known(asking.base)
+    return known === undefined
+      ? Effect.flatMap(variants.load(asking.base, fiber), (loaded) => attempt(asking, loaded, fiber))
+      : attempt(asking, known, fiber)
   })
 
   // Past the cache; where the request has changed something, what is stored of that ends.
@@ -105,13 +109,13 @@ export const makeSharedCache = (
   const ended = (request: Request, response: Response): Effect.Effect<void> => {
     const changed = hasHost(request.headers) ? changedBy(targetUri(request), request.method, response) : []
     if (changed.length === 0) return Effect.void
-    const tags = changed.map((uri) => keyTag(tag, baseOf(uri, besideUri(request))))
+    const tags = changed.map((uri) => keyTag(tag, keys.ofUri(uri, besideUri(request))))
     return Effect.catch(cache.forget(tags), (error) => Effect.logWarning(error.message))
   }
 
-  const attempt = (asking: Asking, fiber: Fiber.Fiber<unknown, unknown>): Handled => {
+  const attempt = (asking: Asking, known: Names<undefined>, fiber: Fiber.Fiber<unknown, unknown>): Handled => {
     const { asked, base, isAuthorized, request } = asking
-    const key = keyOf(asking)
+    const key = keys.ofVariant(asking, known)
     const isFresh = asked?.options.fresh === true
     const entry = isFresh ? undefined : cache.peek(key, fingerprint, fiber)
     if (entry !== undefined && mayHave(entry, asking)) {
@@ -144,7 +148,7 @@ export const makeSharedCache = (
     })
 
   const look = (asking: Asking, attempts: number): Handled => {
-    const key = keyOf(asking)
+    const key = currentKey(asking)
     if (attempts === 0 || passing.has(key)) return computeAlone(asking)
     const lookup = lookupOf(asking, key)
     return Effect.flatMap(cache.lookup(lookup), (answer) => {
@@ -174,7 +178,7 @@ export const makeSharedCache = (
     const status = { ...answerStatus(answer, now), fwdStatus: origin?.status }
     if (how === "joined" && origin !== undefined) {
       if (entry === undefined) return computeAlone(asking)
-      if (entry.key !== keyOf(asking)) return look(asking, attempts - 1)
+      if (entry.key !== currentKey(asking)) return look(asking, attempts - 1)
       if (entry.expiresAt <= now) return computeAlone(asking, entry)
     }
     if (entry === undefined) return Effect.succeed(withCacheStatus(origin!.response, status))
@@ -202,7 +206,7 @@ export const makeSharedCache = (
   ): Effect.fn.Return<Computed, unknown, any> {
     const { base, context, isAuthorized, request } = asking
     flight.addTags([tag, keyTag(tag, base)])
-    const asked = keyOf(asking)
+    const asked = currentKey(asking)
     const answered = yield* ask({
       request,
       context,
@@ -221,10 +225,18 @@ export const makeSharedCache = (
     const learned = yield* variants.learn(base, names)
     if (learned === undefined) {
       passing.add(asked)
-      return { ...retention, key: keyOf(asking, names), value: answered, body, head, unwell, rejected: "response" }
+      return {
+        ...retention,
+        key: keyOf(asking, Array.from(names)),
+        value: answered,
+        body,
+        head,
+        unwell,
+        rejected: "response"
+      }
     }
     passing.remove(asked)
-    return { ...retention, key: keyOf(asking, learned.names), value: answered, body, head, unwell }
+    return { ...retention, key: keys.ofVariant(asking, learned), value: answered, body, head, unwell }
   })
 
   return served

@@ -7,7 +7,7 @@ import type { CacheStatus } from "./cacheStatus.ts"
 import { type Asked, askedBy } from "./requestDirectives.ts"
 import { hasHost } from "./targetUri.ts"
 
-type Request = HttpServerRequest.HttpServerRequest
+export type Request = HttpServerRequest.HttpServerRequest
 
 /** One request for something that may be stored. */
 export interface Asking {

@@ -11,7 +11,6 @@ import type * as HttpServerResponse from "effect/http/HttpServerResponse"
 import { LRUCache } from "lru-cache"
 import type * as CachePolicy from "../../CachePolicy.ts"
 import type { HttpPolicy } from "../../HttpPolicy.ts"
-import { canonicalUnsafe } from "../canonical.ts"
 import { fingerprintOf } from "../fingerprint.ts"
 import type { Answer, Cache, Lookup } from "../lookup.ts"
 import { resolvePolicy } from "../policy.ts"
@@ -20,17 +19,12 @@ import { functionTag, keyTag } from "../tagText.ts"
 import { withVaried } from "../varied.ts"
 import { answerStatus } from "./cacheStatus.ts"
 import { styleOf } from "./httpPolicy.ts"
-import { isPart } from "./recordedRequest.ts"
+import { isPart, readerOf } from "./recordedRequest.ts"
 import { anew, type Asked, askedBy } from "./requestDirectives.ts"
 import { isStored, respondAnswer, respondHit } from "./respond.ts"
-import { makeVariants, variantKey } from "./variants.ts"
-import {
-  type Asking as Computing,
-  makeComputation,
-  type Params,
-  partsOf,
-  type RequestServices
-} from "./wholeComputation.ts"
+import { makeVariants } from "./variants.ts"
+import { type Asking as Computing, makeComputation, type Params, type RequestServices } from "./wholeComputation.ts"
+import { keyOf, makeWholeKeys } from "./wholeKeys.ts"
 import { makeUncached, told } from "./wholeUncached.ts"
 
 type Response = HttpServerResponse.HttpServerResponse
@@ -81,12 +75,13 @@ export const makeWhole = Effect.fnUntraced(function*(
   const fingerprint = fingerprintOf(["response-1", definition.version ?? ""])
   const strong = definition.consistency === "strong"
   const tag = functionTag(name)
-  const prefix = `${name}\t`
   const derive = (names: ReadonlyArray<string>) =>
     styleOf(http, varyBy !== undefined, names.flatMap(headerOf), isGuarded)
-  const nothing = { names: [], of: derive([]) }
+  const deriveAll = (names: ReadonlyArray<string>) => ({ style: derive(names), readers: names.map(readerOf) })
+  const nothing = { names: [], of: deriveAll([]) }
   const tags = (base: string) => [tag, keyTag(tag, base)]
-  const variants = makeVariants({ cache, maxVariants, maxNames, isName: isPart, tags, derive })
+  const variants = makeVariants({ cache, maxVariants, maxNames, isName: isPart, tags, derive: deriveAll })
+  const keys = makeWholeKeys(`${name}\t`)
   // Whose requests run the handler themselves, until it answers one of them with something that can be stored.
   const past = new LRUCache<string, "request" | "stream">({
     max: maxPast,
@@ -111,7 +106,7 @@ export const makeWhole = Effect.fnUntraced(function*(
     name,
     handler,
     isGuarded,
-    obeys: nothing.of.obeys,
+    obeys: nothing.of.style.obeys,
     derive,
     namesOf,
     // It may be cached again.
@@ -125,9 +120,9 @@ export const makeWhole = Effect.fnUntraced(function*(
     const context = fiber.context as Context.Context<RequestServices>
     const request = Context.getUnsafe(context, HttpServerRequest.HttpServerRequest)
     if (request.method !== "GET" && request.method !== "HEAD") return uncached("method")
-    const asked = nothing.of.obeys ? askedBy(request) : undefined
+    const asked = nothing.of.style.obeys ? askedBy(request) : undefined
     const { params } = Context.getUnsafe(context, HttpRouter.RouteContext)
-    const path = prefix + canonicalUnsafe(params)
+    const path = keys.baseOf(params)
     return varyBy === undefined
       ? attempt({ base: path, request, context, fiber, asked }, maxAttempts)
       : Effect.flatMap(
@@ -142,8 +137,8 @@ export const makeWhole = Effect.fnUntraced(function*(
     known = variants.known(asking.base)
   ): Effect.Effect<Response, unknown, any> => {
     const { asked, base, fiber, request } = asking
-    const { names, of: style } = known ?? nothing
-    const key = keyOf(asking, names)
+    const { names, of: { style } } = known ?? nothing
+    const key = known === undefined ? keyOf(asking, names) : keys.variantOf(asking, known)
     const entry = strong || asked?.options.fresh === true ? undefined : cache.peek(key, fingerprint, fiber)
     if (entry !== undefined && (asked === undefined || asked.accepts(entry, cache.now()))) {
       cache.took(entry, fiber)
@@ -177,7 +172,7 @@ export const makeWhole = Effect.fnUntraced(function*(
     const { base, request } = asking
     const { entry, exit, how } = answer
     if (exit !== undefined && Exit.isFailure(exit) && !isStored(answer)) return exit as Exit.Exit<never, unknown>
-    const { names, of: style } = variants.known(base) ?? nothing
+    const { names, of: { style } } = variants.known(base) ?? nothing
     // By now more may be known of what it depends on.
     const current = keyOf(asking, names)
     if (entry === undefined) {
@@ -206,9 +201,6 @@ export const makeWhole = Effect.fnUntraced(function*(
 
   return { served, uncached }
 })
-
-const keyOf = ({ base, context, request }: Computing, names: ReadonlyArray<string>): string =>
-  variantKey(base, partsOf(names, request, context))
 
 // The request headers that a response depends on, by the part that it depends on.
 const headerOf = (part: string): ReadonlyArray<string> => {

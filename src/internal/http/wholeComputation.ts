@@ -15,7 +15,7 @@ import type { Flight } from "../flight.ts"
 import type { Computed } from "../lookup.ts"
 import type { Lifetime } from "../settings.ts"
 import { watchAdded } from "./addedTo.ts"
-import { makeRecording, partOf, recordedRecord, recordedRequest, type Recording } from "./recordedRequest.ts"
+import { makeRecording, readerOf, recordedRecord, recordedRequest, type Recording } from "./recordedRequest.ts"
 import { isUnwell, type Storable, storable } from "./storable.ts"
 import { variantKey } from "./variants.ts"
 
@@ -156,7 +156,7 @@ export const partsOf = (
   context: Context.Context<RequestServices>
 ): ReadonlyArray<readonly [name: string, value: unknown]> => {
   const search = Context.getUnsafe(context, HttpServerRequest.ParsedSearchParams)
-  return names.map((part) => [part, partOf(part, request, search)] as const)
+  return names.map((part) => [part, readerOf(part)(request, search)] as const)
 }
 
 // What is for this request alone: its own response or failure, and nothing to store.

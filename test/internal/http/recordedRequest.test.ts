@@ -4,7 +4,7 @@ import { format, inspect } from "node:util"
 import {
   isPart,
   makeRecording,
-  partOf,
+  readerOf,
   recordedRecord,
   recordedRequest
 } from "../../../src/internal/http/recordedRequest.ts"
@@ -115,16 +115,16 @@ describe("recordedRecord", () => {
   })
 })
 
-describe("partOf", () => {
-  it("is the value of a header, a cookie or a query parameter, never of a prototype", () => {
+describe("readerOf", () => {
+  it("reads the value of a header, a cookie or a query parameter, never of a prototype", () => {
     const asked = request({ "x-user": "ada", cookie: "theme=dark" })
     const search = { page: ["1", "2"], "a:b": "c" }
-    assert.strictEqual(partOf("header:x-user", asked, search), "ada")
-    assert.strictEqual(partOf("cookie:theme", asked, search), "dark")
-    assert.deepStrictEqual(partOf("query:page", asked, search), ["1", "2"])
-    assert.strictEqual(partOf("query:a:b", asked, search), "c")
+    assert.strictEqual(readerOf("header:x-user")(asked, search), "ada")
+    assert.strictEqual(readerOf("cookie:theme")(asked, search), "dark")
+    assert.deepStrictEqual(readerOf("query:page")(asked, search), ["1", "2"])
+    assert.strictEqual(readerOf("query:a:b")(asked, search), "c")
     for (const part of ["header:constructor", "cookie:toString", "query:__proto__", "query:hasOwnProperty"]) {
-      assert.isUndefined(partOf(part, asked, search))
+      assert.isUndefined(readerOf(part)(asked, search))
     }
   })
 })
