@@ -5,7 +5,10 @@ import { Effect, Exit, Schema } from "effect"
 
 /** How long a section may take. */
 export interface Settings {
+  /** Seconds, with fewer and shorter samples. */
   readonly quick: boolean
+  /** Only to show that everything works, on as little as will do. Such a run is quick as well. */
+  readonly smoke: boolean
 }
 
 /** An article: about 1 KB of JSON. */

@@ -20,9 +20,14 @@ export interface Options {
   /** How many rounds are measured, and how many before them are not. */
   readonly rounds: number
   readonly warmups: number
-  /** After this time there are fewer rounds, but not less than three: a slow machine makes a run coarser, not longer. */
+  /** After this time there are fewer rounds, but not less than five: a slow machine makes a run coarser, not longer. */
   readonly millis: number
 }
+
+/** What tells a process of the benchmark that it is only to show that everything works: one round, and no warm-up. */
+export const smokeFlag = "--smoke"
+
+const smoke = process.argv.includes(smokeFlag)
 
 /** Measures every subject once per round. A subject returns its figure, a time or a rate. */
 export const paired = async (
@@ -31,10 +36,11 @@ export const paired = async (
 ): Promise<Samples> => {
   const names = Object.keys(subjects)
   const samples: Record<string, Array<number>> = Object.fromEntries(names.map((name) => [name, []]))
+  const [warmups, rounds] = smoke ? [0, 1] : [options.warmups, options.rounds]
   const start = performance.now()
-  for (let round = -options.warmups; round < options.rounds; round++) {
+  for (let round = -warmups; round < rounds; round++) {
     const spent = (performance.now() - start) / options.millis
-    if (spent > 1 && round >= 3) break
+    if (spent > 1 && round >= 5) break
     if (spent > 1 / 3 && round < -1) round = -1
     for (const name of round % 2 === 0 ? names : names.toReversed()) {
       // oxlint-disable-next-line no-await-in-loop -- one at a time is the point

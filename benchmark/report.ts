@@ -1,7 +1,7 @@
 /**
  * What a section of the benchmark reports, and how it is printed.
  */
-import type { Distribution } from "./paired.ts"
+import { type Distribution, distribution, type Samples } from "./paired.ts"
 
 export interface Table {
   readonly title: string
@@ -14,13 +14,52 @@ export interface Goal {
   readonly goal: string
   readonly measured: string
   readonly pass: boolean
+  /** What `measured` says, as numbers. */
+  readonly figure?: Distribution
+}
+
+/** One bar of a figure: median and quartiles, in the unit of its figure. */
+export interface Bar {
+  readonly label: string
+  readonly median: number
+  readonly low: number
+  readonly high: number
+  readonly p99?: number
+  /** This library, what it is compared with, or what shows the floor. */
+  readonly kind: "own" | "peer" | "control"
+}
+
+/** What a table shows, for people who would rather look: the page draws it. */
+export interface Figure {
+  readonly title: string
+  readonly unit: "ns" | "per second" | "bytes" | "ms"
+  readonly scale: "linear" | "log"
+  readonly bars: ReadonlyArray<Bar>
 }
 
 export interface Report {
   readonly tables: ReadonlyArray<Table>
   readonly goals: ReadonlyArray<Goal>
+  /** Sentences below the tables: what is not equal, what was left out. */
   readonly notes: ReadonlyArray<string>
+  readonly figures?: ReadonlyArray<Figure>
 }
+
+/** A figure with a bar for each subject, in order. */
+export const figure = (
+  title: string,
+  samples: Samples,
+  kindOf: (name: string) => Bar["kind"],
+  unit: Figure["unit"] = "ns"
+): Figure => ({
+  title,
+  unit,
+  scale: "linear",
+  bars: Object.entries(samples).map(([label, figures]) => {
+    const { high, low, median } = distribution(figures)
+    return { label, median, low, high, kind: kindOf(label) }
+  })
+})
 
 /** A goal about a ratio or another distribution: its median has to be on the right side of the limit. */
 export const goal = (
@@ -31,7 +70,8 @@ export const goal = (
 ): Goal => ({
   goal: text,
   measured: `${show(figure.median)} (${show(figure.low)} to ${show(figure.high)})`,
-  pass: "atLeast" in limit ? figure.median >= limit.atLeast : figure.median <= limit.atMost
+  pass: "atLeast" in limit ? figure.median >= limit.atLeast : figure.median <= limit.atMost,
+  figure
 })
 
 /** `0.93`. */
@@ -58,8 +98,11 @@ export const row = (...parts: ReadonlyArray<string | ReadonlyArray<string>>): Re
 
 export const printTable = ({ columns, rows, title }: Table): void => {
   const widths = columns.map((column, index) => Math.max(column.length, ...rows.map((row) => row[index]!.length)))
+  // Figures stand below each other from the right, text from the left.
+  const isText = columns.map((_, index) => index === 0 || !rows.some((row) => /^[-+]?\d/.test(row[index]!)))
   const line = (row: ReadonlyArray<string>) =>
-    row.map((cell, index) => index === 0 ? cell.padEnd(widths[index]!) : cell.padStart(widths[index]!)).join("  ")
+    row.map((cell, index) => isText[index]! ? cell.padEnd(widths[index]!) : cell.padStart(widths[index]!)).join("  ")
+      .trimEnd()
   console.log(`\n  ${title}`)
   console.log(`  ${line(columns)}`)
   console.log(`  ${widths.map((width) => "─".repeat(width)).join("  ")}`)

@@ -4,10 +4,10 @@
  */
 import type { Settings } from "./fixtures.ts"
 import type { Report } from "./report.ts"
-import { sections } from "./sections.ts"
+import { load, sections } from "./sections.ts"
 
 process.once("message", ({ name, settings }: { readonly name: string; readonly settings: Settings }) => {
-  void sections[name]!.load().then(({ run }) => run(settings)).then(
+  void load(sections[name]!).then((run) => run(settings)).then(
     (report: Report) => process.send!(report, () => process.exit()),
     (error: unknown) => {
       console.error(error)

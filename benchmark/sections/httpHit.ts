@@ -10,7 +10,7 @@ import { beyond, distribution, paired, ratio, type Samples } from "../paired.ts"
 import { ask, start } from "../processes.ts"
 import { cells, type Report, row, type Table, time, times } from "../report.ts"
 
-export const run = async ({ quick }: Settings): Promise<Report> => {
+export const run = async ({ quick, smoke }: Settings): Promise<Report> => {
   const here = await local(routes, headers)
 
   // Every entry there is, and what the client of a 304 has.
@@ -36,7 +36,7 @@ export const run = async ({ quick }: Settings): Promise<Report> => {
       }))
     ])
   )
-  const count = quick ? 320 : 3200
+  const count = smoke ? 64 : quick ? 320 : 3200
   const of = (subject: Subject, index: number) => {
     const all = requests[subject]!
     return all[index % all.length]!
@@ -48,7 +48,7 @@ export const run = async ({ quick }: Settings): Promise<Report> => {
         atOnce(count, (index) => void here.throughRouter(of(subject, index).request))
       ])
     ),
-    { rounds: quick ? 60 : 80, warmups: 12, millis: quick ? 1500 : 60_000 }
+    { rounds: quick ? 60 : 80, warmups: 12, millis: quick ? 1500 : 4000 }
   )
   const node = await paired(
     Object.fromEntries(
@@ -60,11 +60,11 @@ export const run = async ({ quick }: Settings): Promise<Report> => {
         })
       ])
     ),
-    { rounds: quick ? 60 : 80, warmups: 12, millis: quick ? 3000 : 60_000 }
+    { rounds: quick ? 60 : 80, warmups: 12, millis: quick ? 2000 : 5000 }
   )
   check(computed() === executions, "nothing may be computed while hits are measured")
   await here.close()
-  const sockets = await overSockets(quick, headersOf)
+  const sockets = await overSockets({ quick, smoke }, headersOf)
 
   return {
     tables: [
@@ -131,7 +131,7 @@ const controls: { readonly [K in Subject]?: Subject } = {
 
 // CPU time, as nanoseconds per request.
 const overSockets = async (
-  quick: boolean,
+  { quick, smoke }: Settings,
   headersOf: (subject: Subject, index: number) => Headers | undefined
 ): Promise<Samples> => {
   const server = start(new URL("../http/server.ts", import.meta.url), ["hits"])
@@ -143,16 +143,24 @@ const overSockets = async (
     const send = (requests: ReadonlyArray<string>, status: 200 | 304, millis: number): Promise<Done> =>
       ask<Done>(load, { port, requests, status, connections: 32, pipelined: 1, millis } satisfies Load)
     // The server computes everything, and its code is compiled, before anything is measured.
-    await send(subjects.filter((subject) => subject !== "not modified").flatMap(requestsOf), 200, quick ? 1000 : 5000)
+    await send(
+      subjects.filter((subject) => subject !== "not modified").flatMap(requestsOf),
+      200,
+      smoke ? 100 : quick ? 1000 : 2000
+    )
     const cpuOf = (subject: Subject) => async (): Promise<number> => {
       const before = await ask<ServerState>(server, "state")
-      const done = await send(requestsOf(subject), subject === "not modified" ? 304 : 200, quick ? 60 : 300)
+      const done = await send(
+        requestsOf(subject),
+        subject === "not modified" ? 304 : 200,
+        smoke ? 20 : quick ? 60 : 150
+      )
       const after = await ask<ServerState>(server, "state")
       return (after.cpu - before.cpu) * 1000 / done.allRequests
     }
     return await paired(
       Object.fromEntries(ofSockets.map((subject) => [subject, cpuOf(subject)])),
-      { rounds: quick ? 20 : 60, warmups: quick ? 1 : 5, millis: quick ? 2500 : 180_000 }
+      { rounds: quick ? 20 : 60, warmups: quick ? 1 : 5, millis: quick ? 2500 : 7000 }
     )
   } finally {
     server.kill()

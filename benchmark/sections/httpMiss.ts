@@ -51,7 +51,7 @@ const routesOf = (size: Size) => {
 
 const names = Object.keys(sizes) as ReadonlyArray<Size>
 
-export const run = async ({ quick }: Settings): Promise<Report> => {
+export const run = async ({ quick, smoke }: Settings): Promise<Report> => {
   const here = await local(
     Layer.mergeAll(...names.map(routesOf) as [ReturnType<typeof routesOf>]),
     { host: "127.0.0.1:3000", accept: "application/json" },
@@ -77,7 +77,11 @@ export const run = async ({ quick }: Settings): Promise<Report> => {
     }
   }
 
-  const counts = quick ? { "1 KB": 256, "8 KB": 128, "64 KB": 32 } : { "1 KB": 1024, "8 KB": 512, "64 KB": 128 }
+  const counts = smoke
+    ? { "1 KB": 32, "8 KB": 32, "64 KB": 32 }
+    : quick
+    ? { "1 KB": 256, "8 KB": 128, "64 KB": 32 }
+    : { "1 KB": 1024, "8 KB": 512, "64 KB": 128 }
   const tables: Array<Report["tables"][number]> = []
   for (const size of names) {
     // oxlint-disable-next-line no-await-in-loop -- one after the other, so that the cache holds bodies of one size
@@ -85,7 +89,7 @@ export const run = async ({ quick }: Settings): Promise<Report> => {
       Object.fromEntries(
         kinds.map((kind) => [kind, groups(counts[size], () => here.throughNode(urlOf(kind, size)))])
       ),
-      { rounds: quick ? 40 : 80, warmups: 6, millis: quick ? 3000 : 60_000 }
+      { rounds: quick ? 40 : 80, warmups: 6, millis: quick ? 1500 : 4000 }
     )
     tables.push({
       title: `${size}: ${bodies[size]} bytes of JSON, in a full cache of ${capacity} entries`,

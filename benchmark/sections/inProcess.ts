@@ -10,7 +10,7 @@ import { setImmediate as immediate } from "node:timers/promises"
 import { check, type Settings } from "../fixtures.ts"
 import { ids, paths, routes, type Subject, subjects } from "../http/app.ts"
 import { distribution, paired, ratio } from "../paired.ts"
-import { cells, goal, type Report, row, time, times } from "../report.ts"
+import { cells, figure, goal, type Report, row, time, times } from "../report.ts"
 
 // Made beforehand: node's server parses them for every request, whoever reads them, to look for `Host`.
 const headers = {
@@ -20,7 +20,7 @@ const headers = {
   "accept-encoding": "identity"
 }
 
-export const run = async ({ quick }: Settings): Promise<Report> => {
+export const run = async ({ quick, smoke }: Settings): Promise<Report> => {
   const scope = Scope.makeUnsafe()
   const router = await Effect.runPromise(Effect.provideService(HttpRouter.toHttpEffect(routes), Scope.Scope, scope))
   const handler = await Effect.runPromise(NodeHttpServer.makeHandler(router, { scope }))
@@ -73,7 +73,7 @@ export const run = async ({ quick }: Settings): Promise<Report> => {
   throughRouter("hit", 7)
   check(last?.headers["cache-status"] === "effect-cached; hit", "what is measured has to be a hit")
 
-  const count = quick ? 2000 : 10_000
+  const count = smoke ? 64 : quick ? 1000 : 5000
   // A server goes back to its event loop between requests, where what is done with is let go of.
   const sample = (operation: (index: number) => void) => async () => {
     const start = performance.now()
@@ -87,7 +87,7 @@ export const run = async ({ quick }: Settings): Promise<Report> => {
   const urls = Object.fromEntries(
     subjects.map((subject) => [subject, Array.from({ length: ids }, (_, id) => paths[subject](id))])
   )
-  const options = { rounds: quick ? 40 : 80, warmups: 8, millis: quick ? 3000 : 60_000 }
+  const options = { rounds: quick ? 40 : 80, warmups: 8, millis: quick ? 1500 : 5000 }
   const node = await paired(
     Object.fromEntries(
       subjects.map((subject) => [subject, sample((index) => void throughNode(urls[subject]![index % ids]!))])
@@ -125,6 +125,10 @@ export const run = async ({ quick }: Settings): Promise<Report> => {
         ratio(node, "prebuilt, with the headers of a hit", "hit"),
         { atLeast: 0.9 }
       )
+    ],
+    figures: [
+      figure("Through node's objects and the router", node, (name) => name === "hit" ? "own" : "control"),
+      figure("Through the router alone", alone, (name) => name === "hit" ? "own" : "control")
     ],
     notes: []
   }

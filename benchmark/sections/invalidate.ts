@@ -7,8 +7,6 @@ import { check, type Settings } from "../fixtures.ts"
 import { distribution, paired, ratio } from "../paired.ts"
 import { cells, goal, type Report, row, time, times, whole } from "../report.ts"
 
-const sizes = [100, 10_000, 1_000_000] as const
-
 // A world of its own for each size: one store with that many entries under the tag `all`.
 const makeWorld = async (size: number) => {
   const runtime = ManagedRuntime.make(
@@ -65,13 +63,14 @@ const makeWorld = async (size: number) => {
   }
 }
 
-export const run = async ({ quick }: Settings): Promise<Report> => {
+export const run = async ({ quick, smoke }: Settings): Promise<Report> => {
+  const sizes = smoke ? [100, 1000] : [100, 10_000, 1_000_000]
   const worlds = new Map<string, Awaited<ReturnType<typeof makeWorld>>>()
   // oxlint-disable-next-line no-await-in-loop -- one after the other, to keep the heap small
   for (const size of sizes) worlds.set(String(size), await makeWorld(size))
   const samples = await paired(
     Object.fromEntries(Array.from(worlds, ([size, world]) => [size, world.invalidateOnce])),
-    { rounds: quick ? 25 : 100, warmups: 10, millis: quick ? 3000 : 60_000 }
+    { rounds: quick ? 25 : 100, warmups: 10, millis: quick ? 2000 : 7000 }
   )
   await Promise.all(Array.from(worlds.values(), (world) => world.verify()))
   await Promise.all(Array.from(worlds.values(), (world) => world.dispose()))

@@ -14,10 +14,10 @@ import { cells, type Goal, type Report, row, type Table, times, whole } from "..
 
 const concurrency = 10
 
-export const run = async ({ quick }: Settings): Promise<Report> => {
+export const run = async ({ quick, smoke }: Settings): Promise<Report> => {
   const folder = mkdtempSync(join(tmpdir(), "effect-cached-benchmark-"))
   try {
-    const sizes = quick ? [10_000] : [10_000, 100_000]
+    const sizes = smoke ? [400] : quick ? [10_000] : [10_000, 100_000]
     const speed: Array<Speeds> = []
     const opening: Array<Openings> = []
     for (const size of sizes) {
@@ -27,7 +27,7 @@ export const run = async ({ quick }: Settings): Promise<Report> => {
       // oxlint-disable-next-line no-await-in-loop -- one after the other, to keep the heap small
       opening.push(await openings(folder, size, { ...rounds, millis: 600_000 }))
     }
-    const bytes = await writtenBytes(folder, sizes, quick ? 6 : 40)
+    const bytes = await writtenBytes(folder, sizes, smoke ? 100 : 1500, smoke ? 1 : quick ? 6 : 40)
     return {
       tables: [speedTable(speed), bytes.table, openTable(opening)],
       goals: bytes.goals,
@@ -201,6 +201,7 @@ const [busily, often] = ["20 millis", "1 millis"] as const
 const writtenBytes = async (
   folder: string,
   sizes: ReadonlyArray<number>,
+  shortest: number,
   steps: number
 ): Promise<{ readonly table: Table; readonly goals: ReadonlyArray<Goal> }> => {
   const all: Array<Bytes> = []
@@ -210,13 +211,13 @@ const writtenBytes = async (
     // oxlint-disable-next-line no-await-in-loop -- one after the other, to keep the heap small
     all.push(await fill(folder, "1 KB, folded while it is busy", size, busily, makeArticles))
   }
-  all.push(await fill(folder, "a number, folded while it is busy", 10_000, busily, makeNumbers))
-  all.push(await fill(folder, "1 KB, folded in every pause", 10_000, often, makeArticles))
+  all.push(await fill(folder, "a number, folded while it is busy", sizes[0]!, busily, makeNumbers))
+  all.push(await fill(folder, "1 KB, folded in every pause", sizes[0]!, often, makeArticles))
   // How much is written depends on how long before the end the last fold was. So runs of all lengths, to find the worst.
   const ends: Array<Bytes> = []
   for (let step = 0; step < steps; step++) {
     // oxlint-disable-next-line no-await-in-loop -- one after the other, to keep the heap small
-    ends.push(await fill(folder, "", Math.round(1500 * 5 ** (step / steps)), busily, makeArticles))
+    ends.push(await fill(folder, "", Math.round(shortest * 5 ** (step / steps)), busily, makeArticles))
   }
   const worst = ends.toSorted((one, other) => perByte(other) - perByte(one))[0]!
   all.push({

@@ -6,11 +6,11 @@ import { Cached, ResultCache } from "effect-cached"
 import { type Article, Article as ArticleSchema, article, articleTags, check, loop, nothing } from "../fixtures.ts"
 import type { Settings } from "../fixtures.ts"
 import { distribution, paired, ratio } from "../paired.ts"
-import { cells, type Report, row, time, times } from "../report.ts"
+import { cells, figure, type Report, row, time, times } from "../report.ts"
 
 const capacity = 10_000
 
-export const run = async ({ quick }: Settings): Promise<Report> => {
+export const run = async ({ quick, smoke }: Settings): Promise<Report> => {
   const runtime = ManagedRuntime.make(ResultCache.layerMemory({ maxEntries: capacity }))
   let next = 0
   let executions = 0
@@ -48,12 +48,12 @@ export const run = async ({ quick }: Settings): Promise<Report> => {
       "cached function, a number, no tags": () => small({ id: next++ })
     }
   }))
-  const count = quick ? 2000 : 5000
+  const count = smoke ? 64 : quick ? 2000 : 5000
   const samples = await paired(
     Object.fromEntries(
       Object.entries(operations).map(([name, operation]) => [name, () => runtime.runPromise(loop(count, operation))])
     ),
-    { rounds: quick ? 20 : 80, warmups: 5, millis: quick ? 3000 : 60_000 }
+    { rounds: quick ? 20 : 80, warmups: 5, millis: quick ? 1500 : 8000 }
   )
   await runtime.dispose()
   check(executions === next, "every operation has to be a miss")
@@ -72,6 +72,13 @@ export const run = async ({ quick }: Settings): Promise<Report> => {
       )
     }],
     goals: [],
+    figures: [
+      figure(
+        "Miss with a free computation",
+        samples,
+        (name) => name.startsWith("cached function") ? "own" : name === "loop" ? "control" : "peer"
+      )
+    ],
     notes: []
   }
 }

@@ -10,7 +10,7 @@ import { type Report, time, times } from "../report.ts"
 
 const key = `article\t{"id":7}`
 
-export const run = async ({ quick }: Settings): Promise<Report> => {
+export const run = async ({ quick, smoke }: Settings): Promise<Report> => {
   const body = JSON.stringify(article(7))
   const entry: CacheEntry.Stored = {
     key,
@@ -47,7 +47,7 @@ export const run = async ({ quick }: Settings): Promise<Report> => {
   }
   const tables = []
   for (const [title, tasks] of Object.entries(groups)) {
-    const bench = new Bench({ time: quick ? 80 : 800, warmupTime: 50 })
+    const bench = new Bench({ time: smoke ? 1 : quick ? 80 : 500, warmupTime: smoke ? 1 : 50 })
     for (const [name, task] of Object.entries(tasks)) bench.add(name, task, { async: false })
     // oxlint-disable-next-line no-await-in-loop -- one at a time is the point
     await bench.run()

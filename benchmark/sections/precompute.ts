@@ -13,9 +13,17 @@ const concurrency = 10
 // So few that every input of the smallest run but the last ones has been evicted at its end.
 const maxEntries = 1000
 
-export const run = async ({ quick }: Settings): Promise<Report> => {
-  const small = await speeds(10_000, { rounds: quick ? 3 : 20, warmups: 2, millis: quick ? 10_000 : 60_000 })
-  const large = await speeds(quick ? 90_000 : 1_000_000, { rounds: quick ? 1 : 2, warmups: 0, millis: 600_000 })
+export const run = async ({ quick, smoke }: Settings): Promise<Report> => {
+  const small = await speeds(smoke ? 400 : 10_000, {
+    rounds: quick ? 3 : 20,
+    warmups: 2,
+    millis: quick ? 10_000 : 60_000
+  })
+  const large = await speeds(smoke ? 900 : quick ? 90_000 : 1_000_000, {
+    rounds: quick ? 1 : 2,
+    warmups: 0,
+    millis: 600_000
+  })
   const waiting = await waits(quick)
   return {
     tables: [speedTable([small, large]), memoryTable(large), waiting.table],

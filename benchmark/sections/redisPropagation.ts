@@ -8,24 +8,25 @@ import { type Nodes, startNodes } from "../redis/nodes.ts"
 import { startRedis } from "../redis/server.ts"
 import { cells, type Goal, goal, type Report, row, type Table, time, times } from "../report.ts"
 
-const sizes = [2, 10] as const
 const ways = ["publish", "invalidate"] as const
 
 /** Messages per second, all nodes together. */
 const rates = { idle: 100, busy: 1000 } as const
 type Rate = keyof typeof rates
 
-export const run = async ({ quick }: Settings): Promise<Report> => {
+export const run = async (settings: Settings): Promise<Report> => {
   const redis = await startRedis()
   try {
     const measured: Array<Measured> = []
+    // Ten processes are seconds of starting alone.
+    const sizes = settings.smoke ? [2] : [2, 10]
     for (const size of sizes) {
       // oxlint-disable-next-line no-await-in-loop -- one after the other is the point
       const nodes = await startNodes(redis.url, `benchmark ${size}`, size)
       try {
         for (const rate of Object.keys(rates) as ReadonlyArray<Rate>) {
           // oxlint-disable-next-line no-await-in-loop -- one after the other is the point
-          measured.push(await measure(nodes, size, rate, quick))
+          measured.push(await measure(nodes, size, rate, settings))
         }
       } finally {
         nodes.stop()
@@ -53,8 +54,8 @@ interface Measured {
   readonly acknowledged: Samples
 }
 
-const measure = async (nodes: Nodes, size: number, rate: Rate, quick: boolean): Promise<Measured> => {
-  const millis = quick ? 400 : 2000
+const measure = async (nodes: Nodes, size: number, rate: Rate, { quick, smoke }: Settings): Promise<Measured> => {
+  const millis = smoke ? 100 : quick ? 400 : 600
   const each = Math.ceil(rates[rate] * millis / 1000 / size)
   const p99: Record<string, Array<number>> = {}
   const acknowledged: Record<string, Array<number>> = {}
@@ -88,7 +89,7 @@ const measure = async (nodes: Nodes, size: number, rate: Rate, quick: boolean): 
   }
   const p50 = await paired(
     Object.fromEntries(ways.map((how) => [how, sample(how)])),
-    { rounds: quick ? 3 : 15, warmups: 1, millis: quick ? 3500 : 90_000 }
+    { rounds: quick ? 5 : 15, warmups: 1, millis: quick ? 3500 : 8000 }
   )
   const rounds = p50["invalidate"]!.length
   const measured = (samples: Record<string, Array<number>>): Samples =>

@@ -12,7 +12,7 @@ import { cells, type Report, row, type Table, times, whole } from "../report.ts"
 
 const widths = [64, 1] as const
 
-export const run = async ({ quick }: Settings): Promise<Report> => {
+export const run = async ({ quick, smoke }: Settings): Promise<Report> => {
   const redis = await startRedis()
   const inMemory = ManagedRuntime.make(sharing(redis.url, "benchmark memory"))
   const inRedis = ManagedRuntime.make(onlyRedis(redis.url, "benchmark redis"))
@@ -48,7 +48,7 @@ export const run = async ({ quick }: Settings): Promise<Report> => {
 
     const tables: Array<Table> = []
     for (const width of widths) {
-      const count = (quick ? 1 : 4) * (width === 1 ? 500 : 6400)
+      const count = smoke ? 64 : width === 1 ? 500 : 6400
       const before = executions
       // oxlint-disable-next-line no-await-in-loop -- one after the other is the point
       const samples = await paired({
@@ -57,7 +57,7 @@ export const run = async ({ quick }: Settings): Promise<Report> => {
         "strong, from memory": () => memory.strong(width, count),
         "normal, from Redis": () => remote.normal(width, count),
         "strong, from Redis": () => remote.strong(width, count)
-      }, { rounds: quick ? 12 : 60, warmups: 3, millis: quick ? 3000 : 60_000 })
+      }, { rounds: quick ? 12 : 60, warmups: 3, millis: quick ? 2000 : 4000 })
       check(executions === before && before === 4 * total, "everything that is measured has to be a hit")
       tables.push(table(width, samples))
     }

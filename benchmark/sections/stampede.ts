@@ -43,7 +43,7 @@ export const run = async ({ quick }: Settings): Promise<Report> => {
   const samples = await paired({
     "cached function": stampede("cached", (id) => cached({ id })),
     "Cache.get": stampede("plain", (id) => Cache.get(plain, id))
-  }, { rounds: quick ? 10 : 40, warmups: 2, millis: quick ? 3000 : 60_000 })
+  }, { rounds: quick ? 10 : 40, warmups: 2, millis: quick ? 2000 : 7000 })
   await runtime.dispose()
 
   const perKey = (which: keyof typeof runs) => executions[which] / runs[which]

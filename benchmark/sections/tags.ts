@@ -16,7 +16,7 @@ const clock = (): number =>
     return Number(process.hrtime.bigint() - start)
   })).median
 
-export const run = async ({ quick }: Settings): Promise<Report> => {
+export const run = async ({ quick, smoke }: Settings): Promise<Report> => {
   const runtime = ManagedRuntime.make(CacheLive)
   let executions = 0
   const cached = await runtime.runPromise(Effect.gen(function*() {
@@ -29,13 +29,13 @@ export const run = async ({ quick }: Settings): Promise<Report> => {
     return cached
   }))
 
-  const count = quick ? 20_000 : 50_000
+  const count = smoke ? 64 : quick ? 20_000 : 50_000
   const unchanged = await paired(
     Object.fromEntries(sizes.map((tags) => {
       const input = { tags }
       return [String(tags), () => runtime.runPromise(loop(count, () => cached(input)))]
     })),
-    { rounds: quick ? 30 : 100, warmups: 5, millis: quick ? 3000 : 60_000 }
+    { rounds: quick ? 30 : 100, warmups: 5, millis: quick ? 1200 : 5000 }
   )
 
   // Each read is made a first read by invalidations that are outside the measured time. A sample is the median of many.
@@ -60,7 +60,7 @@ export const run = async ({ quick }: Settings): Promise<Report> => {
     "10000 after 10": () => runtime.runPromise(firstReads(10_000, 10)),
     // More records than are kept for this: each of the tags is looked up.
     "10000 after 2000": () => runtime.runPromise(firstReads(10_000, 2000, 5))
-  }, { rounds: quick ? 7 : 40, warmups: 2, millis: quick ? 3000 : 60_000 })
+  }, { rounds: quick ? 7 : 40, warmups: 2, millis: quick ? 1500 : 6000 })
 
   check(executions === sizes.length, "every read has to be a hit")
   await runtime.runPromise(invalidate("tags:10000:9999"))
