@@ -29,7 +29,7 @@ export const formatVersion = 3
  *
  * Whatever bytes are given, `decode` either returns the entry that `encode` was given, or fails with a `CacheError` of
  * reason `CodecError`: it never throws and never returns another entry. Only the form of the body may differ, a text or
- * its bytes in UTF-8.
+ * its bytes in UTF-8, and the `etag` may have been made meanwhile.
  *
  * @category services
  * @since 0.1.0
@@ -82,9 +82,9 @@ export const layerJson: Layer.Layer<Codec> = Layer.sync(Codec)(() =>
   })
 )
 
-const toJson = (
-  { body, createdAt, expiresAt, failed, fingerprint, head, key, position, tags, terms }: CacheEntry.Stored
-): string => {
+const toJson = (stored: CacheEntry.Stored): string => {
+  const { body, createdAt, expiresAt, failed, fingerprint, head, key, position, tags, terms } = stored
+  const etag = etagOf(stored)
   const text = typeof body === "string" ? body : asText(body)
   const entry = JSON.stringify({
     key,
@@ -96,10 +96,15 @@ const toJson = (
     createdAt,
     ...finite({ expiresAt }),
     ...(failed === true ? { failed } : {}),
-    ...(terms === undefined ? {} : { terms: finite(terms) })
+    ...(terms === undefined ? {} : { terms: finite(terms) }),
+    ...(etag === undefined ? {} : { etag })
   })
   return `{"version":${formatVersion},"checksum":"${digest(entry)}","entry":${entry}}`
 }
+
+// Made once, where the entry is written, and not for each hit. Nobody asks for that of a failure.
+const etagOf = ({ body, etag, failed, head }: CacheEntry.Stored): string | undefined =>
+  etag ?? (failed === true || head?.headers["etag"] !== undefined ? undefined : `"${digest(body)}"`)
 
 // JSON has no infinity: a time that never comes is left out.
 const finite = (times: object): Record<string, number> =>
@@ -121,6 +126,7 @@ const fromJson = (bytes: Uint8Array): Result.Result<CacheEntry.CacheEntry, Cache
         ...fields,
         body: fields.body ?? fields.base64 ?? "",
         head: fields.head,
+        etag: fields.etag,
         expiresAt: fields.expiresAt ?? Infinity,
         terms: fields.terms === undefined ? undefined : { ...endless, ...fields.terms }
       }))
@@ -156,7 +162,8 @@ const decodeFields = Schema.decodeUnknownResult(Schema.Struct({
     idle: Schema.optionalKey(notNegative),
     usedAt: Schema.Finite,
     eager: notNegative
-  }))
+  })),
+  etag: Schema.optionalKey(Schema.String)
 }))
 
 const endless = { staleUntil: Infinity, errorUntil: Infinity, keptUntil: Infinity, idle: Infinity }

@@ -88,17 +88,14 @@ export const makeCachedFunction = Effect.fnUntraced(function*(
     entry: CacheEntry.CacheEntry,
     options?: SchemaAST.ParseOptions
   ): Effect.Effect<unknown, CacheError.CacheError> => {
-    const form = entry.failed ? errors : results
-    const text = CacheEntry.text(entry)
     let json: unknown
     try {
-      json = JSON.parse(text)
+      json = JSON.parse(CacheEntry.text(entry))
     } catch (cause) {
       return codecError("malformed", `The stored result of ${JSON.stringify(name)} is not JSON`, cause)
     }
-    if (entry.unchecked === undefined && form.isParsed(text)) return Effect.succeed(json)
     try {
-      const decoded = provide(form.decode(json, options))
+      const decoded = provide((entry.failed ? errors : results).decode(json, options))
       return successOf(decoded) ?? Effect.mapError(
         Effect.catchDefect(decoded, (defect) => Effect.fail(defect)),
         (cause) => unreadable(entry, cause)
@@ -247,6 +244,8 @@ export const makeCachedFunction = Effect.fnUntraced(function*(
       const { entry, exit, rejected } = answer
       if (exit !== undefined && (entry === undefined || rejected === "result" || Exit.isFailure(exit))) return exit
       if (entry!.value !== undefined) return entry!.value
+      const parsed = results.parse(entry!)
+      if (parsed !== undefined) return entry!.value = Exit.succeed(parsed.value)
       const decoding = decodeEntry(entry!)
       const decoded = successOf(decoding)
       return decoded !== undefined ? keep(entry!, decoded.value) : Effect.matchEffect(decoding, {

@@ -4,7 +4,9 @@
 import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
 import * as Schema from "effect/Schema"
+import * as CacheEntry from "../CacheEntry.ts"
 import { lossOf } from "./faithful.ts"
+import { frozenJson } from "./freeze.ts"
 import { isPlainJson, isPlainText } from "./plainJson.ts"
 
 export type JsonForm = ReturnType<typeof makeJsonForm>
@@ -21,8 +23,17 @@ export const makeJsonForm = (schema: Schema.Top) => {
   return {
     encode,
     decode,
-    /** Whether the value of a text that this schema has written is what `JSON.parse` makes of it. */
-    isParsed: (text: string): boolean => isPlain && isPlainText(text),
+    /** The value of an entry that this schema has written, where it is what `JSON.parse` makes of it: frozen. */
+    parse: (entry: CacheEntry.CacheEntry): { readonly value: unknown } | undefined => {
+      if (!isPlain || entry.unchecked !== undefined || entry.failed) return undefined
+      const text = CacheEntry.text(entry)
+      try {
+        return isPlainText(text) ? { value: frozenJson(JSON.parse(text)) } : undefined
+      } catch {
+        // `decode` says what is wrong with it.
+        return undefined
+      }
+    },
     /**
      * Whether a value comes back from its text. What a schema does not know of a value is not a part of it, unless a union may
      * take one member for another.

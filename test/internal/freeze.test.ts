@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Option, Schema } from "effect"
-import { freezeDeep } from "../../src/internal/freeze.ts"
+import { freezeDeep, frozenJson } from "../../src/internal/freeze.ts"
 
 class Point extends Schema.Class<Point>("Point")({ x: Schema.Number, tags: Schema.Array(Schema.String) }) {}
 
@@ -56,5 +56,17 @@ describe("freezeDeep", () => {
     const inner = { a: 1 }
     assert.isTrue(freezeDeep(Object.freeze([inner])))
     assert.isTrue(Object.isFrozen(inner))
+  })
+})
+
+describe("frozenJson", () => {
+  it("freezes what was parsed, at any depth, and changes nothing of it", () => {
+    const text = "{\"a\":[1,{\"b\":null,\"c\":[]},\"x\"],\"d\":{\"e\":true}}"
+    const value = frozenJson(JSON.parse(text))
+    assert.deepStrictEqual(value, JSON.parse(text))
+    const frozen = (part: unknown): boolean =>
+      typeof part !== "object" || part === null || (Object.isFrozen(part) && Object.values(part).every(frozen))
+    assert.isTrue(frozen(value))
+    assert.strictEqual(frozenJson(7), 7)
   })
 })
