@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type * as CacheError from "./CacheError.ts"
+import { setAtOnce } from "./internal/atOnce.ts"
 
 /**
  * One thing that a follower of the log learns.
@@ -128,14 +129,16 @@ export const inProcess: Pick<Broadcaster["Service"], "catchUp" | "isCurrent" | "
 export const makeLocal: Effect.Effect<Broadcaster["Service"]> = Effect.map(Clock.Clock, (clock) => {
   const followers = new Set<(change: Change) => void>()
   let last = clock.currentTimeMillisUnsafe() * 1000
+  const appendNow = (tags: ReadonlyArray<string>): number => {
+    last = Math.max(last + 1, clock.currentTimeMillisUnsafe() * 1000)
+    for (const follower of followers) follower({ _tag: "Record", tags, position: last })
+    return last
+  }
+  const append = (tags: ReadonlyArray<string>) => Effect.sync(() => appendNow(tags))
+  setAtOnce(append, appendNow)
   return Broadcaster.of({
     ...inProcess,
-    append: (tags) =>
-      Effect.sync(() => {
-        last = Math.max(last + 1, clock.currentTimeMillisUnsafe() * 1000)
-        for (const follower of followers) follower({ _tag: "Record", tags, position: last })
-        return last
-      }),
+    append,
     follow: (follower) =>
       Effect.acquireRelease(
         Effect.sync(() => {

@@ -102,6 +102,12 @@ export class CacheEntry implements Stored {
   /** Where people may have changed it, until it was checked: nothing of it is served before. */
   unchecked: string | undefined = undefined
 
+  /**
+   * Whether `body` is known to be as the schema of its function has written it, which has this fingerprint: it has just done so, or a
+   * checksum says so.
+   */
+  intact = false
+
   /** Whether its store holds it in memory only, because it could not be written where it should be. */
   unsaved = false
 

@@ -121,15 +121,19 @@ const fromJson = (bytes: Uint8Array): Result.Result<CacheEntry.CacheEntry, Cache
     if (checksum !== digest(JSON.stringify(entry))) {
       return Result.fail(codecError("checksum", "The stored entry does not match its checksum"))
     }
-    return Result.map(Result.mapError(decodeFields(entry), malformed), (fields) =>
-      new CacheEntry.CacheEntry({
+    return Result.map(Result.mapError(decodeFields(entry), malformed), (fields) => {
+      const decoded = new CacheEntry.CacheEntry({
         ...fields,
         body: fields.body ?? fields.base64 ?? "",
         head: fields.head,
         etag: fields.etag,
         expiresAt: fields.expiresAt ?? Infinity,
         terms: fields.terms === undefined ? undefined : { ...endless, ...fields.terms }
-      }))
+      })
+      // The checksum was right.
+      decoded.intact = true
+      return decoded
+    })
   })
 }
 

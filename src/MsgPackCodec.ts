@@ -167,22 +167,23 @@ const unpack = (payload: Buffer, isView: boolean): Exit.Exit<CacheEntry.CacheEnt
   if (!isDescription(fields)) return refuse("malformed", "What describes the entry does not")
   const [key, fingerprint, head, tags, position, createdAt, expiresAt, etag, failed, terms] = fields
   const body = payload.subarray(bodyAt)
-  return Exit.succeed(
-    new CacheEntry.CacheEntry({
-      key,
-      fingerprint,
-      // A view would keep all in memory that came with it.
-      body: isView ? new Uint8Array(body) : body,
-      head: head === "" ? undefined : headOf(head),
-      tags: tags === "" ? [] : tags.split("\n"),
-      position,
-      createdAt,
-      expiresAt,
-      failed,
-      terms: terms === undefined ? undefined : termsOf(terms),
-      etag: etag === "" ? undefined : etag
-    })
-  )
+  const entry = new CacheEntry.CacheEntry({
+    key,
+    fingerprint,
+    // A view would keep all in memory that came with it.
+    body: isView ? new Uint8Array(body) : body,
+    head: head === "" ? undefined : headOf(head),
+    tags: tags === "" ? [] : tags.split("\n"),
+    position,
+    createdAt,
+    expiresAt,
+    failed,
+    terms: terms === undefined ? undefined : termsOf(terms),
+    etag: etag === "" ? undefined : etag
+  })
+  // The checksum was right.
+  entry.intact = true
+  return Exit.succeed(entry)
 }
 
 type Description = readonly [

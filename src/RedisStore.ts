@@ -232,7 +232,7 @@ const shifted = (entry: CacheEntry.CacheEntry, ahead: number): CacheEntry.CacheE
   if (by === 0) return entry
   const stored = CacheEntry.stored(entry)
   const { createdAt, expiresAt, terms } = stored
-  return new CacheEntry.CacheEntry({
+  const moved = new CacheEntry.CacheEntry({
     ...stored,
     createdAt: createdAt + by,
     expiresAt: expiresAt + by,
@@ -244,6 +244,8 @@ const shifted = (entry: CacheEntry.CacheEntry, ahead: number): CacheEntry.CacheE
       usedAt: terms.usedAt + by
     }
   })
+  moved.intact = entry.intact
+  return moved
 }
 
 /**

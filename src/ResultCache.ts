@@ -250,6 +250,7 @@ export const make = Effect.fnUntraced(function*(
     used: (entry) => read(entry, true),
     bus
   })
+  yield* Effect.addFinalizer(() => flying.stopLooking)
   const used = (entry: CacheEntry.CacheEntry) => read(entry, false)
   const lookup = makeLookups({ store, graph, log, flying, shelf, judge, backOff, clock, used, bus })
 

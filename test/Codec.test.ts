@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { Codec } from "effect-cached"
+import { type CacheEntry, Codec } from "effect-cached"
 import { digest } from "../src/internal/digest.ts"
 import { codecSuite } from "./suites/codecSuite.ts"
 import { makeEntry, makeTerms } from "./suites/entries.ts"
@@ -31,8 +31,27 @@ describe("layerJson", () => {
         tags: ["user:7"],
         position: 10,
         createdAt: 0,
-        expiresAt: 5
+        expiresAt: 5,
+        etag: `"${digest("\"user\\t{}\"")}"`
       })
+    }).pipe(Effect.provide(Codec.layerJson)))
+
+  it.effect("keeps the validator of the body, and makes it where nobody has asked for it yet", () =>
+    Effect.gen(function*() {
+      const codec = yield* Codec.Codec
+      const etag = Effect.fnUntraced(function*(stored: Partial<CacheEntry.Stored>) {
+        return (yield* codec.decode(yield* codec.encode(makeEntry("k", stored)))).etag
+      })
+      const body = "\ufeff{\"name\":\"Zürich\"}"
+      assert.strictEqual(yield* etag({ body }), `"${digest(body)}"`)
+      assert.strictEqual(yield* etag({ body: new TextEncoder().encode(body) }), `"${digest(body)}"`)
+      assert.strictEqual(yield* etag({ body: Uint8Array.of(255, 0) }), `"${digest(Uint8Array.of(255, 0))}"`)
+      assert.strictEqual(yield* etag({ body, etag: "\"known\"" }), "\"known\"")
+      assert.isUndefined(yield* etag({ failed: true }), "nobody asks for that of a failure")
+      assert.isUndefined(
+        yield* etag({ head: { status: 200, headers: { etag: "W/\"1\"" } } }),
+        "a response that has its own needs no other"
+      )
     }).pipe(Effect.provide(Codec.layerJson)))
 
   it.effect("writes that an entry is a failure, and what its policy says, without what never comes", () =>
@@ -45,7 +64,7 @@ describe("layerJson", () => {
       assert.deepStrictEqual(entry.terms, { staleUntil: 5, keptUntil: 5, usedAt: 2, eager: 3 })
     }).pipe(Effect.provide(Codec.layerJson)))
 
-  it.effect("refuses terms that are none, also behind a valid checksum (scenario 44)", () =>
+  it.effect("refuses terms and validators that are none, also behind a valid checksum (scenario 44)", () =>
     Effect.gen(function*() {
       const entry = JSON.parse(yield* written).entry
       const forged = (more: object) => {
@@ -70,7 +89,9 @@ describe("layerJson", () => {
             [null, "5", true, [5], {}].map((value) => ({ terms: { ...right, [name]: value } }))
           ),
           { terms: { ...right, idle: -1 } },
-          { terms: { ...right, eager: -1 } }
+          { terms: { ...right, eager: -1 } },
+          { etag: 7 },
+          { etag: null }
         ]
       ) {
         assert.strictEqual(yield* forged(wrong), "malformed", JSON.stringify(wrong))
@@ -88,6 +109,7 @@ describe("layerJson", () => {
     Effect.gen(function*() {
       const text = yield* written
       assert.strictEqual(yield* problemOf(text.replace("user:7", "user:8")), "checksum")
+      assert.strictEqual(yield* problemOf(text.replace("\"etag\":\"\\\"", "\"etag\":\"\\\"0")), "checksum")
       assert.strictEqual(yield* problemOf(text.replace("\"position\":10", "\"position\":99")), "checksum")
       assert.strictEqual(yield* problemOf(text.replace(`"version":${Codec.formatVersion}`, "\"version\":1")), "version")
       assert.strictEqual(yield* problemOf("{}"), "malformed")

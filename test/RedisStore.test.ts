@@ -1,6 +1,6 @@
 import { assert, describe, it, type Vitest } from "@effect/vitest"
-import { Clock, Effect, Exit, Layer, Stream } from "effect"
-import { CacheEntry, type CacheError, Codec, Store } from "effect-cached"
+import { Clock, Effect, Exit, Layer, Schema, Stream } from "effect"
+import { Cached, CacheEntry, type CacheError, type CacheEvent, Codec, ResultCache, Store } from "effect-cached"
 import * as MsgPackCodec from "effect-cached/MsgPackCodec"
 import * as RedisClient from "effect-cached/RedisClient"
 import * as RedisStore from "effect-cached/RedisStore"
@@ -80,6 +80,8 @@ const eventually = <A, E, R>(effect: Effect.Effect<A, E, R>, expected: (exit: Ex
     Effect.delay(5),
     Effect.repeat({ until: expected })
   )
+
+const until = (check: () => boolean) => eventually(Effect.sync(check), (exit) => Exit.isSuccess(exit) && exit.value)
 
 const isNothing = (exit: Exit.Exit<CacheEntry.CacheEntry | undefined, unknown>) =>
   Exit.isSuccess(exit) && exit.value === undefined
@@ -629,6 +631,76 @@ it.layer(RedisServer.layer(), { excludeTestServices: true })("RedisStore", (it) 
         assert.deepStrictEqual(yield* listed(store), ["b"])
         yield* store.clear
         assert.strictEqual(yield* store.set(makeEntry("a")), "stored")
+      }))
+
+    it.effect("is a list among many keys that are read at once: the others are read, and storing says so", () =>
+      Effect.gen(function*() {
+        const { name, redis, store } = yield* damaged((value) => value)
+        const keys = Array.from({ length: 5 }, (_, n) => `k${n}`)
+        for (const key of keys) yield* store.set(makeEntry(key))
+        yield* Effect.promise(() => redis.del(name))
+        yield* Effect.promise(() => redis.rpush(name, "x"))
+        yield* commandsSince(redis)
+        const read = yield* Effect.forEach(["k0", "a", ...keys.slice(1)], (key) => store.get(key), {
+          concurrency: "unbounded"
+        })
+        assert.deepInclude(yield* commandsSince(redis), { mget: 1 })
+        // `MGET` answers as if nothing was there.
+        assert.deepStrictEqual(read.map((entry) => entry?.key), ["k0", undefined, "k1", "k2", "k3", "k4"])
+        assert.strictEqual(yield* problemOf("set", store.set(makeEntry("a"))), "foreign")
+        assert.strictEqual(yield* Effect.promise(() => redis.llen(name)), 1)
+      }))
+
+    it.effect("is a list for a cache: a miss that is computed and reported, read alone or with others", () =>
+      Effect.gen(function*() {
+        const server = yield* RedisServer.RedisServer
+        const namespace = newNamespace()
+        const redis = yield* direct(server)
+        const events: Array<CacheEvent.CacheEvent> = []
+        const cache = yield* Layer.build(ResultCache.layerRedis({
+          url: server.url,
+          namespace,
+          memory: false,
+          commandTimeout: "30 seconds",
+          storeTimeout: "30 seconds",
+          onEvent: (event) => void events.push(event)
+        }))
+        let computed = 0
+        const double = yield* Effect.provide(
+          Cached.make("double", { input: { n: Schema.Number }, success: Schema.Number }, ({ n }) =>
+            Effect.sync(() => {
+              computed++
+              return n * 2
+            })),
+          cache
+        )
+        const stored = () => events.filter(({ _tag }) => _tag === "Stored").length
+        // What could not be read, and what could not be stored.
+        const failed = () =>
+          events.flatMap((event) =>
+            event._tag === "StoreFailed" && event.error.reason._tag === "StoreError"
+              ? [event.error.reason.operation]
+              : []
+          )
+        const inputs = [0, 1, 2, 3]
+        for (const n of inputs) yield* double({ n })
+        yield* until(() => stored() === inputs.length)
+        const name = nameOf(namespace, "double\t{\"n\":1}")
+        yield* Effect.promise(() => redis.del(name))
+        yield* Effect.promise(() => redis.rpush(name, "x"))
+        assert.strictEqual(yield* double({ n: 1 }), 2)
+        yield* until(() => failed().includes("set"))
+        assert.deepStrictEqual(failed(), ["get", "set"])
+        yield* commandsSince(redis)
+        const values = yield* Effect.forEach(inputs, (n) => double({ n }), { concurrency: "unbounded" })
+        assert.deepStrictEqual(values, [0, 2, 4, 6])
+        assert.isAtLeast((yield* commandsSince(redis))["mget"] ?? 0, 1)
+        // `MGET` answers as if nothing was there: storing says what is, whether or not it was read alone once more before.
+        yield* until(() => failed().filter((operation) => operation === "set").length === 2)
+        assert.isAtMost(failed().length, 4)
+        assert.strictEqual(computed, inputs.length + 2)
+        assert.strictEqual(stored(), inputs.length)
+        assert.strictEqual(yield* Effect.promise(() => redis.llen(name)), 1)
       }))
 
     it.effect("is the entry of another key", () =>

@@ -189,8 +189,9 @@ const entryOf = (
   request: Lookup,
   { age = 0, body, failure, head, key = request.key }: Computed,
   { createdAt, expiresAt, terms }: Span
-): CacheEntry.CacheEntry | undefined =>
-  body === undefined ? undefined : new CacheEntry.CacheEntry({
+): CacheEntry.CacheEntry | undefined => {
+  if (body === undefined) return undefined
+  const entry = new CacheEntry.CacheEntry({
     key,
     fingerprint: request.fingerprint,
     body,
@@ -202,6 +203,9 @@ const entryOf = (
     failed: failure !== undefined,
     terms
   })
+  entry.intact = true
+  return entry
+}
 
 // Of two results of one position the one that was computed later stays, however old each was: so that is not counted as time.
 const aged = (head: CacheEntry.ResponseHead | undefined, age: number): CacheEntry.ResponseHead | undefined => {

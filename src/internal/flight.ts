@@ -122,7 +122,7 @@ export class Flight {
   readonly origin: Origin
   /** Whether it is known what the store has. */
   found = false
-  private whenFound: ReadonlyArray<() => void> = nobody
+  private whenFound: Array<() => void> | undefined = undefined
   /** What the computation has said about its own lifetime, in milliseconds. */
   own: OwnLifetime | undefined = undefined
   /** Why what it has said cannot be used. */
@@ -242,21 +242,31 @@ export class Flight {
   land(landing: Landing): void {
     if (this.landing !== undefined) return
     this.landing = landing
-    landings.depth++
     // Each is out of the list before it is resumed, and nobody comes into it any more.
-    for (const waiter of this.waiting) if (this.leave(waiter)) waiter.end(this, landing)
-    landings.depth--
+    this.letGo(this.waiting, landing, () => true)
   }
 
   /** Lets those go who wait now and take what there is meanwhile. The computation goes on for its own sake. */
   release(landing: Landing): void {
     this.held = true
-    landings.depth++
     // Not those who come because of that.
-    for (const waiter of Array.from(this.waiting)) {
-      if (waiter.takes(landing) && this.leave(waiter)) waiter.end(this, landing)
+    this.letGo(Array.from(this.waiting), landing, (waiter) => waiter.takes(landing))
+  }
+
+  // What throws is an observer of a fiber that waited: the others are resumed all the same.
+  private letGo(waiting: Iterable<Waiter>, landing: Landing, which: (waiter: Waiter) => boolean): void {
+    let failed: { readonly thrown: unknown } | undefined
+    landings.depth++
+    for (const waiter of waiting) {
+      if (!which(waiter) || !this.leave(waiter)) continue
+      try {
+        waiter.end(this, landing)
+      } catch (thrown) {
+        failed ??= { thrown }
+      }
     }
     landings.depth--
+    if (failed !== undefined) throw failed.thrown
   }
 
   startWaitingFor(other: Flight): void {
@@ -299,12 +309,13 @@ export class Flight {
   setFound(): void {
     if (this.found) return
     this.found = true
-    for (const listener of this.whenFound) listener()
+    for (const listener of this.whenFound ?? []) listener()
   }
 
   /** Calls `listener` when it is known what the store has. */
   onFound(listener: () => void): void {
-    this.whenFound = [...this.whenFound, listener]
+    this.whenFound ??= []
+    this.whenFound.push(listener)
   }
 
   private needs(other: Flight): boolean {
@@ -320,8 +331,6 @@ export class Flight {
     return reached
   }
 }
-
-const nobody: ReadonlyArray<() => void> = []
 
 // Whether a flight, or one that it runs in, computes a key.
 const computes = (innermost: Flight, owner: object, key: string): boolean => {

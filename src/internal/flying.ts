@@ -82,6 +82,8 @@ export const makeFlying = (
   { backOff, bus: { tell, tellHit, tellOften }, clock, graph, judge, lease, log, scope, shelf, store, used }: Parts
 ) => {
   const flights = new Map<string, Flight>()
+  // They have no fiber that the scope would end.
+  const looking = new Set<Flight>()
 
   const retire = (flight: Flight) => {
     if (flights.get(flight.key) === flight) flights.delete(flight.key)
@@ -164,12 +166,17 @@ export const makeFlying = (
     const depart = (found: Got | Finding | undefined) => {
       const context = Context.add(request.context, CurrentFlight, { flight, tracked: true })
       const flying = fly(flight, request, found, mayWait)
-      flight.fiber = Effect.runForkWith(context)(isPutOff ? Effect.andThen(Effect.yieldNow, flying) : flying)
-      flight.fiber.addObserver((exit) => end(flight, settled(flight, exit)))
-      Fiber.runIn(flight.fiber, scope)
+      const run = Effect.withFiber<void>((fiber) => {
+        // Before its first step, which may be what makes its last waiter leave.
+        flight.fiber = fiber
+        return isPutOff ? Effect.andThen(Effect.yieldNow, flying) : flying
+      })
+      const fiber = Effect.runForkWith(context)(run)
+      fiber.addObserver((exit) => end(flight, settled(flight, exit)))
+      Fiber.runIn(fiber, scope)
     }
     const isAsked = store.remote && got === undefined && request.fresh !== true && request.durable !== true && !inDoubt
-    if (isAsked && !isPutOff && log.isCurrent()) look(flight, request, depart)
+    if (isAsked && !isPutOff && log.isCurrent() && scope.state._tag !== "Closed") look(flight, request, depart)
     else depart(got)
     return flight
   }
@@ -185,13 +192,16 @@ export const makeFlying = (
   const look = (flight: Flight, request: Lookup, depart: (found: Got | Finding) => void) => {
     const draw = () => Context.get(request.context, Random.Random).nextDoubleUnsafe()
     const stop = shelf.look(request.key, request.context, (got) => {
+      if (flight.stopLooking !== undefined) looking.delete(flight)
       flight.stopLooking = undefined
       const finding = shelf.judged(request, got, draw)
       if (finding === undefined || !isFresh(flight, finding)) return depart(finding ?? got)
       end(flight, reached(flight, request, finding.entry))
     })
     if (flight.fiber !== undefined || flight.landing !== undefined) return
+    looking.add(flight)
     flight.stopLooking = () => {
+      looking.delete(flight)
       flight.stopLooking = undefined
       return Effect.andThen(stop(), Effect.sync(() => end(flight, settled(flight, Exit.interrupt()))))
     }
@@ -224,6 +234,13 @@ export const makeFlying = (
     /** Takes a flight out, so that nobody joins it any more. */
     retire,
     /** Starts a flight. */
-    start
+    start,
+    /** Ends the flights that only look into the store. */
+    stopLooking: Effect.suspend(() =>
+      Effect.forEach(Array.from(looking), (flight) => flight.stopLooking?.() ?? Effect.void, {
+        concurrency: "unbounded",
+        discard: true
+      })
+    )
   }
 }

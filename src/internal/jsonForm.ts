@@ -23,9 +23,9 @@ export const makeJsonForm = (schema: Schema.Top) => {
   return {
     encode,
     decode,
-    /** The value of an entry that this schema has written, where it is what `JSON.parse` makes of it: frozen. */
+    /** The value of an entry that is as this schema has written it, where that is what `JSON.parse` makes of it: frozen. */
     parse: (entry: CacheEntry.CacheEntry): { readonly value: unknown } | undefined => {
-      if (!isPlain || entry.unchecked !== undefined || entry.failed) return undefined
+      if (!isPlain || !entry.intact || entry.failed) return undefined
       const text = CacheEntry.text(entry)
       try {
         return isPlainText(text) ? { value: frozenJson(JSON.parse(text)) } : undefined

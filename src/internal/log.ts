@@ -9,6 +9,7 @@ import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type * as CacheError from "../CacheError.ts"
 import * as CacheEvent from "../CacheEvent.ts"
+import { atOnceOf } from "./atOnce.ts"
 import { logError } from "./errors.ts"
 import type { EventBus } from "./eventBus.ts"
 import { covering } from "./tagText.ts"
@@ -201,15 +202,26 @@ export const makeForget = (log: Log, graph: Graph, scope: Scope.Scope, tellOften
     return Effect.void
   }).pipe(Effect.orDie)
 
+  const atOnce = atOnceOf(log.append)
+  // Nobody can look between this step and the next, so there is nothing to hold. A follower that throws is left to the usual way.
+  const isTaken = (tags: ReadonlyArray<string>): boolean => {
+    if (atOnce === undefined || queue.size > 0) return false
+    try {
+      took(tags, atOnce(tags), ++turn)
+      return true
+    } catch {
+      return false
+    }
+  }
+
   return (tags: ReadonlyArray<string>): Effect.Effect<void, CacheError.CacheError> =>
     Effect.withFiber((fiber) => {
       if (scope.state._tag === "Closed") return logError("The cache is closed: its layer was released")
       // A copy that nobody can change: the graph goes on looking at it.
       const record = Object.freeze(tags.length === 1 ? tags.slice() : Array.from(new Set(tags)))
+      if (isTaken(record)) return Effect.void
       const appending = Effect.runForkWith(fiber.context)(append(record))
-      // A log of this process has taken it already, and there is nothing to wait for.
-      const exit = appending.pollUnsafe()
-      return exit ?? Fiber.join(Fiber.runIn(appending, scope))
+      return appending.pollUnsafe() ?? Fiber.join(Fiber.runIn(appending, scope))
     })
 }
 

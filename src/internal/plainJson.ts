@@ -1,8 +1,8 @@
 /**
  * Schemas whose values are what `JSON.parse` makes of their JSON form.
  *
- * Invariant: a body is only read without its schema where that schema has written it. A fresh body was written just now; a
- * stored one is vouched for by the checksum of its codec and by the fingerprint, which has all of these schemas as data.
+ * Invariant: a body is only read without its schema where that schema has written it: `CacheEntry.intact`, and the fingerprint, which
+ * has all of these schemas as data.
  */
 import type * as SchemaAST from "effect/SchemaAST"
 
@@ -13,6 +13,7 @@ const check = (ast: SchemaAST.AST, seen: Set<SchemaAST.AST>): boolean => {
   if (seen.has(ast)) return true
   seen.add(ast)
   if (ast.encoding !== undefined || ast.checks?.every(isDescribed) === false) return false
+  if ("encodingChecks" in ast && ast.encodingChecks !== undefined) return false
   const areAll = (parts: ReadonlyArray<SchemaAST.AST>) => parts.every((part) => check(part, seen))
   switch (ast._tag) {
     case "Null":

@@ -137,6 +137,7 @@ export const makeShelf = (
         const missing = own.some((tag) => !entry.tags.includes(tag))
         if (!missing && body === entry.body && fingerprint === entry.fingerprint) {
           entry.unchecked = undefined
+          entry.intact = check !== undefined
           return Effect.succeed(entry)
         }
         const { createdAt, expiresAt, failed, head, key, position, terms } = entry
@@ -153,6 +154,7 @@ export const makeShelf = (
           failed,
           terms
         })
+        confirmed.intact = check !== undefined
         return Effect.as(guarded(key, "set", () => store.set(confirmed)), confirmed)
       }
     })

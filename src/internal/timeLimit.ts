@@ -26,6 +26,7 @@ export const makeTimeLimit = Effect.fnUntraced(function*(limit: number): Effect.
   const busy = Latch.makeUnsafe(false)
   const line: { first: Waiting | undefined; last: Waiting | undefined } = { first: undefined, last: undefined }
   let now = 0
+  let isClosed = false
 
   const leave = (one: Waiting): void => {
     if (one.end === undefined) return
@@ -39,12 +40,24 @@ export const makeTimeLimit = Effect.fnUntraced(function*(limit: number): Effect.
   // Those who came first are first. What one of them ends may end others.
   const tick = (): void => {
     now++
-    for (let one = line.first; one !== undefined && now - one.since >= steps; one = line.first) {
+    endWhere((one) => now - one.since >= steps)
+  }
+
+  const endWhere = (isOver: (one: Waiting) => boolean): void => {
+    for (let one = line.first; one !== undefined && isOver(one); one = line.first) {
       const { end } = one
       leave(one)
       end?.()
     }
   }
+
+  // Nobody would wake for those who wait then.
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => {
+      isClosed = true
+      endWhere(() => true)
+    })
+  )
 
   yield* Effect.forkScoped(Effect.forever(
     Effect.gen(function*() {
@@ -59,6 +72,10 @@ export const makeTimeLimit = Effect.fnUntraced(function*(limit: number): Effect.
   ))
 
   return (end) => {
+    if (isClosed) {
+      end()
+      return () => {}
+    }
     const one: Waiting = { since: now, end, before: line.last, after: undefined }
     if (line.last === undefined) line.first = one
     else line.last.after = one

@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type * as CacheError from "../CacheError.ts"
 import { isServable } from "./aging.ts"
+import { maxStacked } from "./computing.ts"
 import type { CurrentFlight, Flight, Landing, Waiter } from "./flight.ts"
 import type { Judge } from "./judge.ts"
 import { landed } from "./landing.ts"
@@ -80,7 +81,12 @@ export const makeWaiting = ({ judge: { isValid }, now, retire }: Parts) => {
     // The last one leaves. Nobody may join any more while the computation is being interrupted.
     flight.abandoned = true
     retire(flight)
-    return flight.stopLooking === undefined ? Fiber.interrupt(flight.fiber!) : flight.stopLooking()
+    if (flight.stopLooking !== undefined) return flight.stopLooking()
+    const interrupted = Fiber.interrupt(flight.fiber!)
+    // Of a chain of keys that ask for one another each is the last to leave the next: from a fresh stack now and then, on both ways.
+    return flight.depth % maxStacked === maxStacked - 1
+      ? Effect.andThen(Effect.yieldNow, Effect.andThen(interrupted, Effect.yieldNow))
+      : interrupted
   }
 
   // Who is tired of waiting is served what is stale, where there is something, and the flight goes on.

@@ -532,7 +532,7 @@ const boundedStoreSuite = <E>(layer: (options?: Store.MemoryOptions) => Layer.La
         }
         yield* store.set(makeEntry("c", { body: noise(2_000) }))
         assert.deepStrictEqual(yield* keys(store), ["a", "c"])
-      }).pipe(Effect.provide(layer({ maxBytes: 6_000 }))))
+      }).pipe(Effect.provide(layer({ maxBytes: 6_300 }))))
 
     it.effect.each(
       [
