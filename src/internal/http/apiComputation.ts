@@ -128,10 +128,10 @@ export const makeApiComputation = ({ endpoint, isStream, now, run: runWith }: Op
       flight.addTags(tagsOf(key))
       addDeps(flight, decoded)
       return Effect.withFiber(({ context }) => {
-        const isAdded = watchAdded(context)
-        return Effect.matchCauseEffect(runWith(run), {
-          onFailure: (cause) => failed(flight, cause, decoded, isAdded()),
-          onSuccess: (response) => succeeded(key, response, run.exit ?? Exit.succeed(response), decoded, isAdded())
+        const { handler, hasAdded } = watchAdded(context, runWith(run))
+        return Effect.matchCauseEffect(handler, {
+          onFailure: (cause) => failed(flight, cause, decoded, hasAdded()),
+          onSuccess: (response) => succeeded(key, response, run.exit ?? Exit.succeed(response), decoded, hasAdded())
         })
       })
     }) as Effect.Effect<Computed, unknown, Scope.Scope>

@@ -20,7 +20,7 @@ import { definitionError } from "../errors.ts"
 import { described, fingerprintOf } from "../fingerprint.ts"
 import { type Resolved, resolvePolicy } from "../policy.ts"
 import { type ApiInput, makeApiInput } from "./apiInput.ts"
-import { type Style, styleOf } from "./httpPolicy.ts"
+import { type Style, styleOf, wasSent } from "./httpPolicy.ts"
 
 type Response = HttpServerResponse.HttpServerResponse
 type Request = HttpServerRequest.HttpServerRequest
@@ -155,7 +155,7 @@ const errorResponder = (
     ))
 }
 
-// `Authorization`, `Cookie`, and the keys that its security schemes look at.
+// `Authorization`, `Cookie`, and the keys that its security schemes look at, also those that middleware took out.
 const credentialsOf = (endpoint: HttpApiEndpoint.Top): ApiEndpoint["hasCredentials"] => {
   const headers = new Set(["authorization", "cookie"])
   const fields = new Set<string>()
@@ -168,7 +168,7 @@ const credentialsOf = (endpoint: HttpApiEndpoint.Top): ApiEndpoint["hasCredentia
     }
   }
   return (request, search) => {
-    for (const name of headers) if (request.headers[name] !== undefined) return true
+    for (const name of headers) if (request.headers[name] !== undefined || wasSent(request.source, name)) return true
     for (const name of fields) if (Object.hasOwn(search, name)) return true
     return false
   }

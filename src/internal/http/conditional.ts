@@ -2,11 +2,11 @@
  * Validators and conditional requests (RFC 9110, sections 8.8 and 13).
  */
 import type * as CacheEntry from "../../CacheEntry.ts"
-import { digest } from "../digest.ts"
+import { validatorOf } from "../validator.ts"
 import { parseHttpDate } from "./httpDate.ts"
 
 /** The strong validator of an entry's body. */
-export const etagOf = (entry: CacheEntry.CacheEntry): string => entry.etag ??= `"${digest(entry.body)}"`
+export const etagOf = (entry: CacheEntry.CacheEntry): string => entry.etag ??= validatorOf(entry.body)
 
 /** The weak form of a validator (RFC 9110, section 8.8.3): for bodies that are rewritten on their way. */
 export const weak = (etag: string): string => etag.startsWith("W/") ? etag : `W/${etag}`

@@ -61,9 +61,9 @@ export const makeForwarding = ({ handler, keep, maxBodyBytes, now }: Forwarding)
     { context, held, isAlone, isAuthorized, request }: Question
   ): Effect.fn.Return<Answered, unknown, any> {
     const { handOver, scope } = yield* handlerScope(context)
+    const watched = watchAdded(context, handler)
     const run = (request: Request) =>
-      Scope.provide(Effect.provideService(handler, HttpServerRequest.HttpServerRequest, request), scope)
-    const isAdded = watchAdded(context)
+      Scope.provide(Effect.provideService(watched.handler, HttpServerRequest.HttpServerRequest, request), scope)
     const stored = held?.head
     const conditions = stored === undefined ? undefined : conditionsOf(stored)
     const asked = now()
@@ -96,7 +96,7 @@ export const makeForwarding = ({ handler, keep, maxBodyBytes, now }: Forwarding)
       const headers = age === undefined ? head.headers : { ...head.headers, age }
       return sentOn(withCookiesOf(respondWith(held!.body, { ...head, headers }, request, came), response))
     }
-    if (retention === undefined || (!isGood && (setsCookies(response) || isAdded()))) return sentOn(response)
+    if (retention === undefined || (!isGood && (setsCookies(response) || watched.hasAdded()))) return sentOn(response)
     const body = isGood ? held!.body : yield* Scope.provide(bodyOf(response, maxBodyBytes), scope)
     if (typeof body === "object" && "response" in body) return sentOn(body.response)
     return { response, status, unwell, storable: { head, body, retention }, isHint: false }

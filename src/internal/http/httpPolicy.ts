@@ -64,6 +64,12 @@ const sentCredentials = (source: object): boolean => {
   return sent !== undefined && (sent["authorization"] !== undefined || sent["cookie"] !== undefined)
 }
 
+/** Whether a header was sent, also where middleware took it out. */
+export const wasSent = (source: object, name: string): boolean => {
+  const sent = sentHeaders(source)
+  return sent instanceof globalThis.Headers ? sent.has(name) : sent?.[name] !== undefined
+}
+
 /** The headers of a request as its source has them, `undefined` where the source is none that is known. Nothing is made of them. */
 export const sentHeaders = (source: object): globalThis.Headers | Readonly<Record<string, unknown>> | undefined => {
   const { headers } = source as { readonly headers?: unknown }

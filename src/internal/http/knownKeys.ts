@@ -21,27 +21,33 @@ export interface KnownKeys {
   readonly add: (steps: ReadonlyArray<Step>, key: string) => void
 }
 
-// Bounds what they take in memory: a few megabytes.
+// Bounds what they take in memory: a few megabytes. A level for one key alone takes about as much as a short key.
 const maxKeys = 4096
+const maxLevels = 4 * maxKeys
 const longest = 256
 
 export const makeKnownKeys = (): KnownKeys => {
   let first: Level = new Map()
   let size = 0
+  let levels = 0
   return {
     first: () => first,
     add: (steps, key) => {
       if (isLong(key) || steps.some(isLong)) return
-      if (size === maxKeys) {
+      if (size === maxKeys || levels > maxLevels - steps.length) {
         first = new Map()
         size = 0
+        levels = 0
       }
       size++
       let level = first
       for (const step of steps.slice(0, -1)) {
         const known = level.get(step) as Level | undefined
         const next: Level = known ?? new Map()
-        if (known === undefined) level.set(copyOf(step), next)
+        if (known === undefined) {
+          level.set(copyOf(step), next)
+          levels++
+        }
         level = next
       }
       level.set(copyOf(steps.at(-1)), key)

@@ -122,11 +122,8 @@ export const makeComputation = (
           flight.addTags(tags(base))
           addDeps(flight, params)
           // What the handler adds through its request is not in the response that it returns, and would be missing in a hit.
-          const hasAdded = watchAdded(context)
-          return Effect.flatMap(
-            Effect.exit(Effect.suspend(() => handler(recorded.request))),
-            (exit) => settled(exit, hasAdded())
-          )
+          const watched = watchAdded(context, Effect.suspend(() => handler(recorded.request)))
+          return Effect.flatMap(Effect.exit(watched.handler), (exit) => settled(exit, watched.hasAdded()))
         }) as Effect.Effect<Computed, unknown, Scope.Scope>
     }
   }
