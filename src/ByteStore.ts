@@ -60,7 +60,9 @@ export const layerMemory = (
     // Times and position stay readable, so that the memory store can expire and compare. All the rest is in the bytes.
     const pack = Effect.fnUntraced(function*(entry: CacheEntry.CacheEntry) {
       const { createdAt, expiresAt, fingerprint, key, position, terms } = entry
-      const body = yield* codec.encode(entry)
+      const bytes = yield* codec.encode(entry)
+      // A view would keep all in memory that it is a part of.
+      const body = bytes.length === bytes.buffer.byteLength ? bytes : new Uint8Array(bytes)
       return new CacheEntry.CacheEntry({
         key,
         fingerprint,

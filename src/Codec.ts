@@ -13,6 +13,7 @@ import * as CacheEntry from "./CacheEntry.ts"
 import * as CacheError from "./CacheError.ts"
 import { digest } from "./internal/digest.ts"
 import { codecError } from "./internal/errors.ts"
+import { storedValidator } from "./internal/validator.ts"
 
 /**
  * The version of the stored form. Entries of another version are misses.
@@ -84,7 +85,7 @@ export const layerJson: Layer.Layer<Codec> = Layer.sync(Codec)(() =>
 
 const toJson = (stored: CacheEntry.Stored): string => {
   const { body, createdAt, expiresAt, failed, fingerprint, head, key, position, tags, terms } = stored
-  const etag = etagOf(stored)
+  const etag = storedValidator(stored)
   const text = typeof body === "string" ? body : asText(body)
   const entry = JSON.stringify({
     key,
@@ -101,10 +102,6 @@ const toJson = (stored: CacheEntry.Stored): string => {
   })
   return `{"version":${formatVersion},"checksum":"${digest(entry)}","entry":${entry}}`
 }
-
-// Made once, where the entry is written, and not for each hit. Nobody asks for that of a failure.
-const etagOf = ({ body, etag, failed, head }: CacheEntry.Stored): string | undefined =>
-  etag ?? (failed === true || head?.headers["etag"] !== undefined ? undefined : `"${digest(body)}"`)
 
 // JSON has no infinity: a time that never comes is left out.
 const finite = (times: object): Record<string, number> =>

@@ -16,13 +16,13 @@ import * as Layer from "effect/Layer"
 import { compressSync, uncompressSync } from "lz4-napi"
 // On node, the same without its native reader of strings, which is slow where a payload lies in a large buffer.
 import { Packr } from "msgpackr/pack"
-import { hash } from "node:crypto"
 import { crc32 } from "node:zlib"
 import * as CacheEntry from "./CacheEntry.ts"
 import * as CacheError from "./CacheError.ts"
 import { Codec, formatVersion } from "./Codec.ts"
 import { codecError } from "./internal/errors.ts"
 import { size } from "./internal/settings.ts"
+import { storedValidator } from "./internal/validator.ts"
 
 /**
  * MessagePack and LZ4.
@@ -95,7 +95,7 @@ const encode = (
   if (!(texts.every((text) => text.isWellFormed()) && (typeof body !== "string" || body.isWellFormed()))) {
     return refuse("encode", `Entry ${JSON.stringify(key)} has a text with half a surrogate pair, which UTF-8 lacks`)
   }
-  const fields: Array<unknown> = [...texts, position, createdAt, expiresAt, etagOf(entry)]
+  const fields: Array<unknown> = [...texts, position, createdAt, expiresAt, storedValidator(entry) ?? ""]
   if (failed === true || terms !== undefined) fields.push(failed === true)
   if (terms !== undefined) {
     fields.push([terms.staleUntil, terms.errorUntil, terms.keptUntil, terms.idle, terms.usedAt, terms.eager])
@@ -120,12 +120,6 @@ const encode = (
   bytes.writeUInt32LE(length, 9)
   bytes.writeUInt32LE(crc32(bytes.subarray(8)), 4)
   return Exit.succeed(bytes)
-}
-
-// Made once, where the entry is written: to make it for each hit would take longer than all the rest of it.
-const etagOf = ({ body, etag, failed, head }: CacheEntry.Stored): string => {
-  if (etag !== undefined) return etag
-  return failed === true || head?.headers["etag"] !== undefined ? "" : `"${hash("sha256", body).slice(0, 32)}"`
 }
 
 const decode = (input: Uint8Array, maxBytes: number): Exit.Exit<CacheEntry.CacheEntry, CacheError.CacheError> => {

@@ -49,6 +49,27 @@ describe("ByteStore.layerMemory", () => {
       ByteStore.layerMemory({ maxBytes: 5_000 }).pipe(Layer.provide(MsgPackCodec.layer()))
     )))
 
+  it.effect("keeps no more memory than what it counts: small entries are no views of a larger buffer", () => {
+    const kept: Array<Uint8Array> = []
+    const watching = Layer.effect(Codec.Codec)(Effect.map(Codec.Codec, (codec) =>
+      Codec.Codec.of({
+        encode: codec.encode,
+        decode: (bytes) => {
+          kept.push(bytes)
+          return codec.decode(bytes)
+        }
+      }))).pipe(Layer.provide(MsgPackCodec.layer()))
+    return Effect.gen(function*() {
+      const store = yield* Store.Store
+      for (const key of ["a", "b"]) {
+        yield* store.set(makeEntry(key))
+        yield* store.get(key)
+      }
+      assert.deepStrictEqual(kept.map((bytes) => bytes.buffer.byteLength), kept.map((bytes) => bytes.length))
+      assert.lengthOf(kept, 2)
+    }).pipe(Effect.provide(ByteStore.layerMemory().pipe(Layer.provide(watching))))
+  })
+
   // A codec that damages what it wrote, for the entries whose key says so.
   const damaging = Layer.effect(Codec.Codec)(Effect.map(Codec.Codec, (codec) =>
     Codec.Codec.of({

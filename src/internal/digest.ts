@@ -13,11 +13,11 @@ interface Platform {
   readonly process?: {
     readonly getBuiltinModule?: (name: "node:crypto") => {
       readonly hash?: (algorithm: "sha256", data: string | Uint8Array, encoding: "hex") => string
-    }
+    } | undefined
   }
 }
 
-const native = (globalThis as Platform).process?.getBuiltinModule?.("node:crypto").hash
+const native = (globalThis as Platform).process?.getBuiltinModule?.("node:crypto")?.hash
 
 /**
  * The first 128 bits of the SHA-256 of bytes, or of a text in UTF-8, as 32 lowercase hexadecimal digits. The platform makes them

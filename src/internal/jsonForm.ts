@@ -26,8 +26,8 @@ export const makeJsonForm = (schema: Schema.Top) => {
     /** The value of an entry that is as this schema has written it, where that is what `JSON.parse` makes of it: frozen. */
     parse: (entry: CacheEntry.CacheEntry): { readonly value: unknown } | undefined => {
       if (!isPlain || !entry.intact || entry.failed) return undefined
-      const text = CacheEntry.text(entry)
       try {
+        const text = CacheEntry.text(entry)
         return isPlainText(text) ? { value: frozenJson(JSON.parse(text)) } : undefined
       } catch {
         // `decode` says what is wrong with it.

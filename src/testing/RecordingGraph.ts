@@ -39,7 +39,7 @@ export class RecordingGraph extends Context.Service<RecordingGraph, {
 /**
  * Records what a graph is told.
  *
- * **Example** (Tags are held while the log takes their record)
+ * **Example** (An invalidation reaches the graph)
  *
  * ```ts import.meta.vitest
  * import { Effect, Layer } from "effect"
@@ -57,7 +57,7 @@ export class RecordingGraph extends Context.Service<RecordingGraph, {
  *   return (yield* graph.told).map((told) => told._tag)
  * }).pipe(Effect.provide(layer))
  *
- * await Effect.runPromise(program) // => ["Gap", "Held", "Applied", "Released"]
+ * await Effect.runPromise(program) // => ["Gap", "Applied"]
  * ```
  *
  * @category layers
