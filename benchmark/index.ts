@@ -92,8 +92,15 @@ await Promise.all(Array.from({ length: settings.smoke ? availableParallelism() :
 
 const goals = names.flatMap((name) => measured[name]?.report?.goals ?? [])
 if (goals.length > 0 && !settings.smoke) {
-  console.log("\nGoals: median (quartiles)\n")
-  printGoals(goals)
+  const { further = [], stated = [] } = Object.groupBy(goals, (goal) => goal.stated === true ? "stated" : "further")
+  if (stated.length > 0) {
+    console.log("\nGoals: median (quartiles)\n")
+    printGoals(stated)
+  }
+  if (further.length > 0) {
+    console.log("\nFurther lines\n")
+    printGoals(further)
+  }
 }
 if (leftOut.size > 0) {
   console.log("\nleft out, and run by `--only=name`:")
@@ -103,7 +110,7 @@ for (const [name, message] of failures) console.error(`\nfailed: ${name}: ${mess
 
 // A run of everything is what the page is about. What only some sections measured takes the place of what they measured before.
 const isFull = asked === undefined && !settings.quick
-if (values.write || isFull) {
+if ((values.write || isFull) && !settings.smoke) {
   const before = isFull ? {} : saved()?.sections ?? {}
   const order = all.filter((name) => name in measured || name in before)
   write({

@@ -16,6 +16,10 @@ export interface Goal {
   readonly pass: boolean
   /** What `measured` says, as numbers. */
   readonly figure?: Distribution
+  /** It is one of those that the project has set itself beside others. What is not stands further below. */
+  readonly stated?: boolean
+  /** Where it is missed, why. */
+  readonly why?: string
 }
 
 /** One bar of a figure: median and quartiles, in the unit of its figure. */
@@ -74,6 +78,13 @@ export const goal = (
   figure
 })
 
+/** One of the goals that the project has set itself beside others, and what there is to say where it is missed. */
+export const stated = (goal: Goal, why?: string): Goal => ({
+  ...goal,
+  stated: true,
+  ...(why === undefined ? {} : { why })
+})
+
 /** `0.93`. */
 export const times = (figure: number): string => figure.toFixed(2)
 
@@ -110,8 +121,9 @@ export const printTable = ({ columns, rows, title }: Table): void => {
 }
 
 export const printGoals = (goals: ReadonlyArray<Goal>): void => {
-  const width = Math.max(...goals.map(({ goal }) => goal.length))
-  for (const { goal, measured, pass } of goals) {
-    console.log(`  ${pass ? "PASS" : "MISS"}  ${goal.padEnd(width)}  ${measured}`)
+  const width = Math.max(...goals.map(({ measured }) => measured.length))
+  for (const { goal, measured, pass, why } of goals) {
+    console.log(`  ${pass ? "PASS" : "MISS"}  ${measured.padEnd(width)}  ${goal}`)
+    if (!pass && why !== undefined) console.log(`  ${" ".repeat(width + 6)}  ${why}`)
   }
 }

@@ -68,10 +68,12 @@ const makeOwn = async <A>(work: Work<A>) => {
   return { runtime, get }
 }
 
+const frozen = "one frozen object for everyone; what cannot be frozen is copied"
+
 const own: Candidate = {
   name: "effect-cached",
   own: true,
-  differs: "",
+  differs: frozen,
   make: async (work) => {
     const { get, runtime } = await makeOwn(work)
     return fibered({ runtime, get: (id) => get({ id }), invalidate })
@@ -81,7 +83,7 @@ const own: Candidate = {
 const ownByPromise: Candidate = {
   name: "effect-cached, runPromise for each call",
   own: true,
-  differs: "",
+  differs: frozen,
   make: async (work) => {
     const { get, runtime } = await makeOwn(work)
     return promised({
@@ -153,19 +155,19 @@ const bentocache = (tagged: boolean, serialize: boolean): Candidate => ({
   }
 })
 
-// cacheable's readme, "Get Or Set Memoization Function" and, for the bound, "CacheableMemory".
-const cacheable: Candidate = {
-  name: "cacheable, getOrSet",
+// cacheable's readme, "Get Or Set Memoization Function" and, for the bound and the clones, "CacheableMemory".
+const cacheable = (useClone: boolean): Candidate => ({
+  name: `cacheable, getOrSet${useClone ? "" : ", no clones"}`,
   differs: "",
   make: async (work) => {
     const compute = promises(work)
-    const cache = new Cacheable({ primary: createKeyv({ ttl: hour, lruSize: work.maxEntries }), ttl: hour })
+    const cache = new Cacheable({ primary: createKeyv({ ttl: hour, lruSize: work.maxEntries, useClone }), ttl: hour })
     return promised({
       get: async (id) => (await cache.getOrSet(`result:${id}`, () => compute(id)))!,
       close: () => cache.disconnect()
     })
   }
-}
+})
 
 // cacheable's readme, "Tag Based Invalidation": tags are given to `set` alone, not to `getOrSet` or `wrap`.
 const cacheableTags: Candidate = {
@@ -267,7 +269,8 @@ export const candidates: ReadonlyArray<Candidate> = [
   bentocache(true, false),
   bentocache(false, false),
   cacheableTags,
-  cacheable,
+  cacheable(true),
+  cacheable(false),
   cacheManager,
   cacheManagerBounded,
   asyncCacheDedupe({ references: true, transformer: true }),

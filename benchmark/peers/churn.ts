@@ -30,6 +30,7 @@ export const run = async (settings: Settings): Promise<Report> => {
     scale: "log"
   })
   const peer = comparison.fastest(sameGuarantees)
+  const any = comparison.fastest()
   return {
     tables: [comparison.table],
     figures: comparison.figures,
@@ -40,9 +41,16 @@ export const run = async (settings: Settings): Promise<Report> => {
         pass: recomputed === 0
       },
       goal(
-        `hit while 100 unrelated invalidations per second arrive, against the fastest peer that gives the same (${peer}): at least 1.5 times as fast`,
+        `hit while 100 unrelated invalidations per second arrive: at least 1.5 times as fast as the fastest peer that gives the same guarantees (${peer})`,
         comparison.ratio(peer, "effect-cached"),
         { atLeast: 1.5 }
+      ),
+      goal(
+        `hit while 100 unrelated invalidations per second arrive: at least as fast as the fastest of all with tags (${any}: ${
+          comparison.differs(any)
+        })`,
+        comparison.ratio(any, "effect-cached"),
+        { atLeast: 1 }
       )
     ],
     notes: [

@@ -54,7 +54,7 @@ export interface Options {
   readonly rounds?: number | undefined
   /** How many rounds before those are not counted, 4 without it. */
   readonly warmups?: number | undefined
-  /** How many single operations of each subject are measured for p99, 2 000 in a quick run and 10 000 else. */
+  /** How many single operations of each subject are measured for p99, at least 1 000; 2 000 in a quick run and 10 000 else. */
   readonly operations?: number | undefined
 }
 
@@ -64,6 +64,8 @@ export interface Comparison {
   readonly samples: Samples
   /** The name of the candidate with the least median, this library and the controls not counted. */
   readonly fastest: (filter?: (subject: Described) => boolean) => string
+  /** What the table says of a candidate. */
+  readonly differs: (name: string) => string
   /** What one subject takes of another, from the ratio in each round. */
   readonly ratio: (subject: string, control: string) => Distribution
 }
@@ -128,12 +130,16 @@ export const summary = (
       if (among.length === 0) throw new Error(`${options.title}: there is nobody to be compared to`)
       return among.reduce((best, one) => one.figure.median < best.figure.median ? one : best).subject.name
     },
+    differs: (name) => {
+      const found = subjects.find((subject) => subject.name === name)
+      return found === undefined ? "" : difference(found)
+    },
     ratio: (subject, against) => ratio(samples, subject, against)
   }
 }
 
-// In turns as well, a tenth of the operations at a time. A tail is the median of the tails of the turns, so that one
-// pause of the machine is not a property of the subject that it met.
+// In turns as well, a tenth of the operations at a time, so that a turn has a hundred or more. A tail is the median of the
+// tails of the turns, so that one pause of the machine is not a property of the subject that it met.
 const p99 = async (subjects: ReadonlyArray<Subject>, operations: number): Promise<ReadonlyMap<string, number>> => {
   const turns = new Map<string, Array<number>>()
   for (let turn = 0; turn < 10; turn++) {
@@ -165,7 +171,7 @@ const lacks: ReadonlyArray<readonly [keyof Guarantees, string]> = [
 /** What everything here is meant to give, this library included. */
 export const allGuarantees: Guarantees = { singleFlight: true, tags: true, copies: true, typed: true }
 
-/** Of those that give what this library gives; types apart, which no other cache gives back. */
+/** Those that give what this library gives; types apart, which no other with tags and copies gives back. */
 export const sameGuarantees = ({ gives }: Described): boolean => gives.singleFlight && gives.tags && gives.copies
 
 /** A sample of a promise library: nanoseconds per operation of a loop that awaits each. */

@@ -3,7 +3,7 @@
  */
 import { Schema } from "effect"
 import { Article, article, articleTags, check, type Settings } from "../fixtures.ts"
-import { goal, type Report } from "../report.ts"
+import { type Goal, goal, type Report, stated } from "../report.ts"
 import { candidates, packages, type Work } from "./candidates.ts"
 import { allGuarantees, awaited, compare, type Comparison, sameGuarantees, type Subject } from "./compare.ts"
 import { type Probed, probed } from "./probe.ts"
@@ -27,7 +27,7 @@ interface Value<A> {
 
 export const run = async (settings: Settings): Promise<Report> => {
   const found = await probed(candidates)
-  if (!settings.smoke) await warmUp()
+  if (!settings.smoke) await warmUp(settings)
   const of = <A>(value: Value<A>) => one(value, found, settings)
   const small = () =>
     of({ title: "Hot hit: a number", schema: Schema.Number, compute: (id) => id, idOf: () => 7, entries: 8 })
@@ -55,16 +55,7 @@ export const run = async (settings: Settings): Promise<Report> => {
   return {
     tables: works.map(({ table }) => table),
     figures: works.flatMap(({ figures }) => figures),
-    goals: works.map((work) => {
-      const peer = work.fastest(sameGuarantees)
-      return goal(
-        `${
-          work.table.title.replace("Hot hit:", "hot hit,")
-        }, against the fastest peer that gives the same (${peer}): at least 1.5 times as fast`,
-        work.ratio(peer, "effect-cached"),
-        { atLeast: 1.5 }
-      )
-    }),
+    goals: works.flatMap(goals),
     notes: [
       versions(...packages),
       "Three tags on each result, for those that have tags. A single operation that is timed for p99 has reading the clock in it."
@@ -72,8 +63,34 @@ export const run = async (settings: Settings): Promise<Report> => {
   }
 }
 
-// The first table is not measured with cold code.
-const warmUp = async () => {
+const goals = (work: Comparison): ReadonlyArray<Goal> => {
+  const hit = work.table.title.replace("Hot hit:", "hot hit,")
+  const same = work.fastest(sameGuarantees)
+  const any = work.fastest()
+  return [
+    stated(
+      goal(
+        `${hit}: at least 1.5 times as fast as the fastest peer that gives the same guarantees (${same})`,
+        work.ratio(same, "effect-cached"),
+        { atLeast: 1.5 }
+      ),
+      "A number has no copy to make and next to nothing to parse, so what is left is the loop and the key."
+    ),
+    goal(
+      `${hit}: at least 1.5 times as fast as the same peer, called by \`Effect.runPromise\` each time`,
+      work.ratio(same, "effect-cached, runPromise for each call"),
+      { atLeast: 1.5 }
+    ),
+    goal(
+      `${hit}: at least as fast as the fastest of all (${any}: ${work.differs(any)})`,
+      work.ratio(any, "effect-cached"),
+      { atLeast: 1 }
+    )
+  ]
+}
+
+// The first table is not measured with cold code. Everybody gets the same time for it.
+const warmUp = async ({ quick }: Settings) => {
   for (const candidate of candidates) {
     // oxlint-disable-next-line no-await-in-loop -- one at a time
     const world = await candidate.make<number>({
@@ -84,7 +101,7 @@ const warmUp = async () => {
     })
     const start = performance.now()
     // oxlint-disable-next-line no-await-in-loop -- one at a time
-    while (performance.now() - start < 30) await world.reads(200, () => 7)
+    while (performance.now() - start < (quick ? 100 : 250)) await world.reads(200, () => 7)
     // oxlint-disable-next-line no-await-in-loop -- one at a time
     await world.close()
   }
@@ -109,8 +126,8 @@ const one = async <A>(value: Value<A>, found: ReadonlyArray<Probed>, settings: S
     title: value.title,
     subjects: [...subjects, map()],
     settings,
-    millis: settings.quick ? 600 : 3000,
-    operations: settings.quick ? 300 : 3000,
+    millis: settings.quick ? 700 : 3000,
+    operations: settings.quick ? 1000 : 3000,
     control: "effect-cached",
     scale: "log"
   })

@@ -5,7 +5,7 @@
 import { check, type Settings } from "../fixtures.ts"
 import { ids } from "../http/app.ts"
 import { distribution, paired, ratio, type Samples } from "../paired.ts"
-import { cells, type Figure, goal, type Report, row, type Table, times, whole } from "../report.ts"
+import { cells, type Figure, goal, type Report, row, stated, type Table, times, whole } from "../report.ts"
 import { type Candidate, candidates, differs } from "./http/messages.ts"
 import { startServers } from "./http/servers.ts"
 import { versions } from "./versions.ts"
@@ -38,15 +38,17 @@ export const run = async ({ quick, smoke }: Settings): Promise<Report> => {
       ;(tails[candidate.name] ??= []).push(p99)
       return requests / done.millis * 1000
     }
-    // Everything is computed and compiled, before anything is measured.
+    // Everything is computed and compiled, before anything is measured: every process has the same time for it.
+    const warmUp = smoke ? 0 : quick ? 700 : 2000
+    const together = ({ framework }: Candidate) => all.filter((other) => other.framework === framework).length
     for (const candidate of all) {
       // oxlint-disable-next-line no-await-in-loop -- one after the other
-      await sample(candidate, smoke ? 0 : quick ? 150 : 400)()
+      await sample(candidate, warmUp / together(candidate))()
     }
     const computed = await servers.computed()
     const samples = await paired(
       Object.fromEntries(all.map((candidate) => [candidate.name, sample(candidate, smoke ? 0 : quick ? 40 : 50)])),
-      { rounds: quick ? 20 : 60, warmups: quick ? 0 : 1, millis: quick ? 2400 : 20_000 }
+      { rounds: quick ? 20 : 60, warmups: quick ? 0 : 1, millis: quick ? 2400 : 15_000 }
     )
     const more = await servers.computed()
     for (const { framework, kind, name, path } of all) {
@@ -58,7 +60,20 @@ export const run = async ({ quick, smoke }: Settings): Promise<Report> => {
     const last = (figures: Record<string, Array<number>>): Samples =>
       Object.fromEntries(Object.entries(figures).map(([name, of]) => [name, of.slice(-rounds)]))
     const ofCpu = last(perCpu)
-    const hit = "route hit over HTTP:"
+    const atLeast = (figures: Samples, what: string, control: Candidate, of: string) =>
+      stated(
+        goal(
+          `route hit at least 0.95 of the same router's prebuilt response${of}, by ${what}`,
+          ratio(figures, route.name, control.name),
+          { atLeast: 0.95 }
+        ),
+        of === ""
+          ? "A hit has four headers more, and node checks and writes each of them anew: what that costs is the row of the prebuilt " +
+            "response with the headers of a hit."
+          : "What is left is the key from the path, the look at the entry, and the age of the response."
+      )
+    const [clock, cpu] = ["requests per second", "requests per second of the server's CPU time"]
+    const same = " with the same headers"
     return {
       tables: [
         table("Requests per second, 1 KB of JSON, 32 connections", samples, { p99: last(tails), busy: last(busy) }),
@@ -66,21 +81,10 @@ export const run = async ({ quick, smoke }: Settings): Promise<Report> => {
       ],
       figures: [figure("A route hit over HTTP, requests per second of the server's CPU time", ofCpu)],
       goals: [
-        goal(
-          `${hit} requests per second of CPU, of the same router's prebuilt response: at least 0.95`,
-          ratio(ofCpu, route.name, prebuilt.name),
-          { atLeast: 0.95 }
-        ),
-        goal(
-          `${hit} requests per second, of the same router's prebuilt response: at least 0.95`,
-          ratio(samples, route.name, prebuilt.name),
-          { atLeast: 0.95 }
-        ),
-        goal(
-          `${hit} requests per second of CPU, of a prebuilt response with the same headers: at least 0.95`,
-          ratio(ofCpu, route.name, sameHeaders.name),
-          { atLeast: 0.95 }
-        ),
+        atLeast(samples, clock, prebuilt, ""),
+        atLeast(ofCpu, cpu, prebuilt, ""),
+        atLeast(samples, clock, sameHeaders, same),
+        atLeast(ofCpu, cpu, sameHeaders, same),
         ...fastest(ofCpu)
       ],
       notes: [
@@ -157,8 +161,12 @@ const fastest = (samples: Samples) => {
   const best = peers.reduce((best, peer) => median(peer) > median(best) ? peer : best)
   const figure = ratio(samples, route.name, best.name)
   return [
-    goal(`route hit over HTTP: requests per second of CPU, of the fastest peer's (${best.name})`, figure, {
-      atLeast: 1
-    })
+    goal(
+      `route hit at least as fast as the fastest peer's, by requests per second of CPU time (${best.name})`,
+      figure,
+      {
+        atLeast: 1
+      }
+    )
   ]
 }

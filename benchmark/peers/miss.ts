@@ -21,8 +21,8 @@ export const run = async (settings: Settings): Promise<Report> => {
     title: `Miss with a free computation: 1 KB, in a full cache of ${maxEntries} entries`,
     subjects,
     settings,
-    millis: settings.quick ? 2000 : 10_000,
-    operations: settings.quick ? 300 : 3000,
+    millis: settings.quick ? 2000 : 7000,
+    operations: settings.quick ? 1000 : 3000,
     control: "effect-cached",
     scale: "log"
   })

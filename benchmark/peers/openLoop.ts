@@ -37,9 +37,9 @@ export const run = async ({ quick, smoke }: Settings): Promise<Report> => {
   const keys = smoke ? 50 : 500
   const all = smoke ? [bare, uncached, route] : everything
   const rates = quick ? [1000] : [500, 1500, 3000]
-  const millis = smoke ? 30 : quick ? 150 : 400
+  const millis = smoke ? 30 : quick ? 150 : 300
   const rounds = smoke ? 1 : quick ? 2 : 3
-  const budget = quick ? 2500 : 22_000
+  const budget = quick ? 2500 : 18_000
   const servers = await startServers("slow", all)
   try {
     const turn = async (candidate: Candidate, rate: number, seed: number): Promise<Turn> => {

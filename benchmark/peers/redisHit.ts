@@ -7,7 +7,7 @@ import { Article, check, type Settings } from "../fixtures.ts"
 import { distribution } from "../paired.ts"
 import { longArticle } from "../redis/caches.ts"
 import { type RedisServer, startRedis } from "../redis/server.ts"
-import { type Figure, type Goal, goal, type Report, type Table, time } from "../report.ts"
+import { type Figure, type Goal, goal, type Report, stated, type Table, time } from "../report.ts"
 import { allGuarantees, compare, type Comparison, type Subject } from "./compare.ts"
 import { commandsSo, serverCpu } from "./redisCounts.ts"
 import { calibrate, type Ids, inPromises, type Run, untilStored } from "./redisLoops.ts"
@@ -33,7 +33,7 @@ const widths = [64, 1] as const
 type Width = (typeof widths)[number]
 
 // How many calls are made while the commands are counted.
-const asked = 256
+const asked = 64
 
 // Every caller has a key of its own, so that nobody waits together with another.
 const keys = Math.max(...widths)
@@ -89,7 +89,7 @@ export const run = async (settings: Settings): Promise<Report> => {
         "ioredis"
       ),
       "A value is a page of 1, 10 or 100 articles of 1 KB each. Nothing is kept in memory.",
-      "\"pipelined\" is the client's option enableAutoPipelining, which effect-cached sets for its own connection.",
+      "\"pipelined\" is the option enableAutoPipelining of ioredis, which effect-cached sets for its own connection, and which no page of the others asks for; the client of @keyv/redis, which cacheable and cache-manager use, sends together what is asked for in one turn by itself.",
       "\"CPU\" is what this process takes per call, \"of Redis\" what redis-server takes, \"commands\" what it is asked.",
       "Entries of effect-cached carry three tags; those of the others none, where the row does not say so.",
       ...(settings.quick
@@ -178,8 +178,8 @@ const measure = async (
         const cost: Costs = { client: [], server: [], commands: 0 }
         costs.set(subject.name, cost)
         // The first table is where the code is compiled.
-        const warmUp = smoke ? 0 : size === "1 KB" && width === 64 ? quick ? 100 : 300 : 50
-        const step = size === "100 KB" ? width : width * 4
+        const warmUp = smoke ? 0 : size === "1 KB" && width === 64 ? quick ? 150 : 400 : 50
+        const step = size === "1 KB" ? width * 4 : width
         const count = await calibrate(step, (count) => run(width, count, ids), {
           warmUp,
           sample: smoke ? 0 : quick ? 5 : 8
@@ -235,14 +235,21 @@ const table = ({ comparison, costs }: Measured): Table => {
   }
 }
 
-const reached = ({ comparison, size }: Measured): ReadonlyArray<Goal> =>
-  [
-    ["the fastest peer", comparison.fastest(({ name }) => !name.endsWith(", pipelined"))] as const,
-    ["the fastest peer with a client that pipelines", comparison.fastest()] as const
-  ].map(([what, fastest]) =>
+const reached = ({ comparison, size }: Measured): ReadonlyArray<Goal> => {
+  const documented = comparison.fastest(({ name }) => !name.endsWith(", pipelined"))
+  const any = comparison.fastest()
+  const atLeastAsFast = (peer: string, of: string) =>
     goal(
-      `a hit from Redis, ${size}, 64 at once: of what ${fastest}, ${what}, takes, at most 1.00`,
-      comparison.ratio(Peers.effectCached.name, fastest),
-      { atMost: 1 }
+      `Redis hit, ${size}, 64 concurrent: at least as fast as the fastest peer${of} (${peer})`,
+      comparison.ratio(peer, Peers.effectCached.name),
+      { atLeast: 1 }
     )
-  )
+  return [
+    stated(
+      atLeastAsFast(documented, ""),
+      "Others parse a text and hand it out. Here an entry has a checksum and the fingerprint of its schema, its tags are " +
+        "compared with the invalidations so far, the result has the types of its schema and is frozen, and a caller can be interrupted."
+    ),
+    atLeastAsFast(any, ", with a client that pipelines")
+  ]
+}

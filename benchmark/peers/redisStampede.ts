@@ -70,7 +70,7 @@ export const run = async (settings: Settings): Promise<Report> => {
       settings,
       rounds: settings.quick ? 5 : 30,
       warmups: 2,
-      millis: settings.quick ? 2500 : 14_000,
+      millis: settings.quick ? 2500 : 10_000,
       control: own,
       scale: "log"
     })

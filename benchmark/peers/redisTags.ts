@@ -6,7 +6,7 @@ import { Redis } from "ioredis"
 import { check, type Settings } from "../fixtures.ts"
 import { distribution, ratio, type Samples } from "../paired.ts"
 import { startRedis } from "../redis/server.ts"
-import { goal, type Report, whole } from "../report.ts"
+import { goal, type Report, stated, whole } from "../report.ts"
 import { compare, type Comparison, type Subject, summary } from "./compare.ts"
 import { untilStored } from "./redisLoops.ts"
 import * as Peers from "./redisPeers.ts"
@@ -112,24 +112,32 @@ export const run = async (settings: Settings): Promise<Report> => {
     )
     const works = sizes.flatMap((_, index) => [invalidations[index]!, afterwards[index]!])
     const [least, most] = [sizes[0]!, sizes.at(-1)!]
-    const last = invalidations.at(-1)!
-    const peer = last.fastest()
     return {
       tables: works.map(({ table }) => table),
       figures: works.flatMap(({ figures }) => figures),
       goals: [
-        goal(
-          `invalidate over Redis with ${whole(most)} entries under the tag: flat, at most 1.3 times that with ${least}`,
+        stated(goal(
+          `invalidation over Redis flat: with ${
+            whole(most)
+          } entries under the tag at most 1.3 times that with ${least}`,
           ratio(samples, named(own, most), named(own, least)),
           { atMost: 1.3 }
-        ),
-        goal(
-          `invalidate over Redis with ${
-            whole(most)
-          } entries: of what ${peer}, the fastest peer with tags, takes, at most 1.00`,
-          last.ratio(own, peer),
-          { atMost: 1 }
-        )
+        )),
+        ...sizes.map((size, index) => {
+          const work = invalidations[index]!
+          const peer = work.fastest()
+          return stated(
+            goal(
+              `invalidation over Redis with ${
+                whole(size)
+              } entries faster than every peer with tags (the next: ${peer})`,
+              work.ratio(peer, own),
+              { atLeast: 1 }
+            ),
+            "An invalidation here is a record in a log in Redis, which a script appends and which every process is told of in order. The " +
+              "others write one key or one counter, and every hit from Redis has to ask for its tags."
+          )
+        })
       ],
       notes: [
         versions("effect-cached", "bentocache", "cacheable", "@keyv/redis", "async-cache-dedupe"),

@@ -34,7 +34,7 @@ export const run = async ({ quick, smoke }: Settings): Promise<Report> => {
     }
     const samples = await paired(
       Object.fromEntries([...subjects, "bare" as const].map((subject) => [subject, sample(subject)])),
-      { rounds: quick ? 20 : 80, warmups: quick ? 1 : 8, millis: quick ? 4500 : 20_000 }
+      { rounds: quick ? 20 : 80, warmups: quick ? 1 : 8, millis: quick ? 4500 : 14_000 }
     )
     const rounds = samples["hit"]!.length
     const perCpu: Samples = Object.fromEntries(

@@ -60,7 +60,7 @@ export const run = async ({ quick, smoke }: Settings): Promise<Report> => {
         })
       ])
     ),
-    { rounds: quick ? 60 : 80, warmups: 12, millis: quick ? 2000 : 5000 }
+    { rounds: quick ? 60 : 80, warmups: 12, millis: quick ? 2000 : 4000 }
   )
   check(computed() === executions, "nothing may be computed while hits are measured")
   await here.close()
@@ -160,7 +160,7 @@ const overSockets = async (
     }
     return await paired(
       Object.fromEntries(ofSockets.map((subject) => [subject, cpuOf(subject)])),
-      { rounds: quick ? 20 : 60, warmups: quick ? 1 : 5, millis: quick ? 2500 : 7000 }
+      { rounds: quick ? 20 : 60, warmups: quick ? 1 : 5, millis: quick ? 2500 : 5000 }
     )
   } finally {
     server.kill()

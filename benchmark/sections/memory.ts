@@ -28,7 +28,7 @@ const tags = (count: number, of: (index: number, id: number) => string) => (id: 
 type Fill = Effect.Effect<unknown, unknown, ResultCache.ResultCache>
 
 export const run = async ({ quick, smoke }: Settings): Promise<Report> => {
-  const entries = smoke ? 100 : quick ? 3000 : 10_000
+  const entries = smoke ? 100 : quick ? 3000 : 6000
   // What holds the entries stays reachable until the heap was measured.
   const bytesPer = async (count: number, fill: Fill): Promise<number> => {
     const runtime = ManagedRuntime.make(ResultCache.layerMemory({ maxEntries: entries, maxBytes: 4 * 1024 ** 3 }))
@@ -51,7 +51,7 @@ export const run = async ({ quick, smoke }: Settings): Promise<Report> => {
       for (let id = 0; id < entries; id++) yield* cached({ id })
       return cached
     })
-  const marks = smoke ? 100 : quick ? 20_000 : 50_000
+  const marks = smoke ? 100 : quick ? 20_000 : 30_000
 
   const subjects: Record<string, () => Promise<number>> = {
     "value in a Map": () =>
@@ -92,7 +92,7 @@ export const run = async ({ quick, smoke }: Settings): Promise<Report> => {
   }
 
   const samples: Record<string, Array<number>> = {}
-  for (let round = smoke ? 1 : 0; round < (smoke ? 2 : quick ? 3 : 7); round++) {
+  for (let round = smoke ? 1 : 0; round < (smoke ? 2 : quick ? 3 : 4); round++) {
     for (const [name, subject] of Object.entries(subjects)) {
       // oxlint-disable-next-line no-await-in-loop -- one heap, one at a time
       const bytes = await subject()

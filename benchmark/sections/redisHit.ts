@@ -110,7 +110,7 @@ const measure = async (url: string, size: Size, { quick, smoke }: Settings): Pro
             return figure
           }])
         ),
-        { rounds: quick ? 12 : 60, warmups: 3, millis: quick ? 1500 : 3500 }
+        { rounds: quick ? 12 : 60, warmups: 3, millis: quick ? 1500 : 2500 }
       )
       check(executions === before, "everything that is measured has to be a hit")
       const rounds = samples["getBuffer"]!.length

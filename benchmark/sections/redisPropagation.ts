@@ -89,7 +89,7 @@ const measure = async (nodes: Nodes, size: number, rate: Rate, { quick, smoke }:
   }
   const p50 = await paired(
     Object.fromEntries(ways.map((how) => [how, sample(how)])),
-    { rounds: quick ? 5 : 15, warmups: 1, millis: quick ? 3500 : 8000 }
+    { rounds: quick ? 5 : 15, warmups: 1, millis: quick ? 3500 : 5000 }
   )
   const rounds = p50["invalidate"]!.length
   const measured = (samples: Record<string, Array<number>>): Samples =>
