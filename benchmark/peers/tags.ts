@@ -107,7 +107,11 @@ export const run = async (settings: Settings): Promise<Report> => {
     await fill()
     check(executions === size, "each entry has to be computed once")
     // Where entries are removed, there is something to remove only once. The others are measured with warm code.
-    for (let turn = 0; turn < (candidate.removes === true || settings.smoke ? 0 : 300); turn++) {
+    for (
+      let turn = 0;
+      turn < (candidate.removes === true || settings.smoke ? 0 : settings.quick ? 1000 : 10_000);
+      turn++
+    ) {
       // oxlint-disable-next-line no-await-in-loop -- one after the other is the point
       await world.invalidate!("all")
       // oxlint-disable-next-line no-await-in-loop -- one after the other is the point
