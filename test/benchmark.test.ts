@@ -114,7 +114,11 @@ describe("page", () => {
     seconds: 1,
     report: {
       tables: [{ title: "Small", columns: ["", "median"], rows: [["a|b", "1 ns"], ["a longer one", "12 ns"]] }],
-      goals: [{ goal: "fast", measured: "1.00", pass: true }, { goal: "faster", measured: "1.00", pass: false }],
+      goals: [
+        { goal: "fast", measured: "1.00", pass: true, stated: true },
+        { goal: "faster", measured: "1.00", pass: false, stated: true, why: "it does more" },
+        { goal: "further", measured: "1.00", pass: true }
+      ],
       notes: ["two\n  lines"],
       figures: [figure("linear", bar("a", 1)), figure("linear", bar("b", 1))]
     }
@@ -125,11 +129,13 @@ describe("page", () => {
   it("has the machine, the versions, the goals, the figures, the tables and the notes", () => {
     for (
       const part of [
-        "- Machine: 2 × CPU.",
+        "in one run on one machine: 2 × CPU",
         "Versions: node 24.0.0.",
         "1 of 2 are met.",
         "| PASS | fast   | 1.00     |",
         "| MISS | faster | 1.00     |",
+        "- **faster**: it does more",
+        "| PASS | further | 1.00     |",
         "### A hit\n\nWhat a hit costs.",
         "![A hit](performance/hit.svg)\n\n![A hit](performance/hit-2.svg)",
         "**Small**\n\n|              | median |\n| ------------ | ------ |\n| a\\|b         | 1 ns   |\n| a longer one | 12 ns  |",
