@@ -87,9 +87,9 @@ export const run = async (settings: Settings): Promise<Report> => {
             work.ratio(peer, control),
             { atLeast: 1 }
           ),
-          "bentocache writes the time down under the tag, and each later hit looks up all of its tags. Here the tag is held, the " +
-            "record goes into the log, and then the tag is marked, so that nobody is served in between what the record ends; a hit looks at its " +
-            "tags only where something was invalidated since it last did."
+          "bentocache writes the time down under the tag, and each later hit looks up all of its tags. Here whoever follows the log is told " +
+            "before an invalidation returns, and what was invalidated is kept within bounds; a hit looks at its tags only where " +
+            "something was invalidated since it last did."
         )
       })
     ]
