@@ -5,7 +5,6 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import type * as Fiber from "effect/Fiber"
 import * as HttpRouter from "effect/http/HttpRouter"
 import type * as HttpServerRequest from "effect/http/HttpServerRequest"
 import type * as HttpServerResponse from "effect/http/HttpServerResponse"
@@ -19,8 +18,8 @@ import type { HttpPolicy } from "./HttpPolicy.ts"
 import { type CachedFunction, makeCachedFunction } from "./internal/cachedFunction.ts"
 import { makeCalling } from "./internal/calling.ts"
 import { serve } from "./internal/http/serve.ts"
-import type { Encoded } from "./internal/inputKey.ts"
-import { type Claim, type Lookup, ResultCache } from "./ResultCache.ts"
+import type { MakeLookup } from "./internal/lookup.ts"
+import { type Claim, ResultCache } from "./ResultCache.ts"
 import type * as Tag from "./Tag.ts"
 
 /**
@@ -266,12 +265,7 @@ interface Internals<out RV> {
   readonly cache: ResultCache["Service"]
   readonly claim: Claim
   readonly varyBy: Effect.Effect<unknown, unknown, RV> | undefined
-  readonly request: (
-    key: string,
-    encoded: Encoded,
-    varied: unknown,
-    fiber: Fiber.Fiber<unknown, unknown>
-  ) => Lookup
+  readonly request: MakeLookup
 }
 
 /**

@@ -9,7 +9,7 @@ import type { CachedFunction } from "./cachedFunction.ts"
 import type { Claim } from "./claims.ts"
 import { releasedError } from "./errors.ts"
 import type { Encoded } from "./inputKey.ts"
-import type { Answer, Cache, Lookup } from "./lookup.ts"
+import type { Answer, Cache, Lookup, MakeLookup } from "./lookup.ts"
 import { withVaried } from "./varied.ts"
 
 interface Parts {
@@ -19,12 +19,7 @@ interface Parts {
   }
   readonly claim: Claim
   readonly varyBy: Effect.Effect<unknown, unknown, any> | undefined
-  readonly request: (
-    key: string,
-    encoded: Encoded,
-    varied: unknown,
-    fiber: Fiber.Fiber<unknown, unknown>
-  ) => Lookup
+  readonly request: MakeLookup
 }
 
 type Options = Pick<Lookup, "fresh" | "onlyIfCached" | "noStore">

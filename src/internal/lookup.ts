@@ -11,6 +11,7 @@ import type * as CacheError from "../CacheError.ts"
 import type * as CacheEvent from "../CacheEvent.ts"
 import type * as CachePolicy from "../CachePolicy.ts"
 import type { Flight } from "./flight.ts"
+import type { Encoded } from "./inputKey.ts"
 import type { Policy } from "./policy.ts"
 
 /** What a computation gives to the cache. */
@@ -66,6 +67,14 @@ export interface Lookup {
   /** Whether what is computed is not stored. */
   readonly noStore?: boolean | undefined
 }
+
+/** The lookup of a key, for the fiber that asks. `encoded` is the input, and `varied` what `varyBy` has given. */
+export type MakeLookup = (
+  key: string,
+  encoded: Encoded,
+  varied: unknown,
+  fiber: Fiber.Fiber<unknown, unknown>
+) => Lookup
 
 /** What an entry should be. */
 export interface Checked {

@@ -5,7 +5,6 @@ import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type * as Fiber from "effect/Fiber"
 import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
 import type * as Stream from "effect/Stream"
@@ -17,8 +16,7 @@ import { canonicalUnsafe } from "../canonical.ts"
 import type { Claim } from "../claims.ts"
 import { notStoredError, releasedError } from "../errors.ts"
 import { Flight } from "../flight.ts"
-import type { Encoded } from "../inputKey.ts"
-import type { Answer, Lookup } from "../lookup.ts"
+import type { Answer, Lookup, MakeLookup } from "../lookup.ts"
 import { withVaried } from "../varied.ts"
 
 /** What a run takes of a cache. */
@@ -36,12 +34,7 @@ export interface Target {
   readonly cache: Cache
   readonly claim: Claim
   readonly varyBy: Effect.Effect<unknown, unknown, any> | undefined
-  readonly request: (
-    key: string,
-    encoded: Encoded,
-    varied: unknown,
-    fiber: Fiber.Fiber<unknown, unknown>
-  ) => Lookup
+  readonly request: MakeLookup
 }
 
 /** What became of an input: it was handled, or another process computes it and nobody waited for that. */
