@@ -2,7 +2,7 @@
  * Notes what goes over the sockets of this process. Has to be imported before they are made.
  */
 import { Socket } from "node:net"
-import { setTimeout } from "node:timers/promises"
+import { setImmediate } from "node:timers/promises"
 
 /** What was sent, over all connections but those on which a follower of the log waits. */
 export interface Traffic {
@@ -106,15 +106,17 @@ export const traffic = (): Traffic => {
   return { commands, writes, roundTrips }
 }
 
-/** Waits until all that was asked is answered, and nothing more is asked. */
+/** Waits until all that was asked is answered, and nothing more is asked: what follows an answer is written within a few turns of the loop. */
 export const quiet = async (): Promise<void> => {
   let sent = -1
-  for (;;) {
+  for (let turn = 0; turn < turnsAfterAnAnswer; turn++) {
     const open = [...connections].filter(([socket, connection]) => !socket.destroyed && !connection.follows)
     const total = open.reduce((sum, [, { total }]) => sum + total, 0)
-    if (total === sent && open.every(([, { isAnswered }]) => isAnswered)) return
+    if (total !== sent || !open.every(([, { isAnswered }]) => isAnswered)) turn = 0
     sent = total
-    // oxlint-disable-next-line no-await-in-loop -- one look after the other
-    await setTimeout(20)
+    // oxlint-disable-next-line no-await-in-loop -- one turn after the other
+    await setImmediate()
   }
 }
+
+const turnsAfterAnAnswer = 50
