@@ -129,10 +129,21 @@ export const inProcess: Pick<Broadcaster["Service"], "catchUp" | "isCurrent" | "
 export const makeLocal: Effect.Effect<Broadcaster["Service"]> = Effect.map(Clock.Clock, (clock) => {
   const followers = new Set<(change: Change) => void>()
   let last = clock.currentTimeMillisUnsafe() * 1000
+  // Records that somebody has not been told yet, in order. A follower that appends has all told what came before it first: who knows
+  // of a record knows of all before it.
+  const untold: Array<{ readonly change: Change; readonly due: Array<(change: Change) => void> }> = []
+  const tell = (): void => {
+    for (let first = untold[0]; first !== undefined; first = untold[0]) {
+      const follower = first.due.shift()
+      if (follower === undefined) untold.shift()
+      else if (followers.has(follower)) follower(first.change)
+    }
+  }
   const appendNow = (tags: ReadonlyArray<string>): number => {
-    last = Math.max(last + 1, clock.currentTimeMillisUnsafe() * 1000)
-    for (const follower of followers) follower({ _tag: "Record", tags, position: last })
-    return last
+    const position = last = Math.max(last + 1, clock.currentTimeMillisUnsafe() * 1000)
+    untold.push({ change: { _tag: "Record", tags, position }, due: Array.from(followers) })
+    tell()
+    return position
   }
   const append = (tags: ReadonlyArray<string>) => Effect.sync(() => appendNow(tags))
   setAtOnce(append, appendNow)

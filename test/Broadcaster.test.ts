@@ -19,4 +19,20 @@ describe("makeLocal", () => {
       yield* after.follow((change) => change._tag === "Gap" && gaps.push(change.position))
       assert.isAbove(gaps[0]!, stamped)
     }))
+
+  it.effect("tells every follower of a record before one that a follower appends because of it", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const log = yield* Broadcaster.makeLocal
+      const seen: Array<readonly [string, number]> = []
+      let nested = 0
+      yield* log.follow((change) => {
+        if (change._tag === "Record" && change.tags[0] === "a") nested = Effect.runSync(log.append(["b"]))
+      })
+      yield* log.follow((change) => {
+        if (change._tag === "Record") seen.push([change.tags[0]!, change.position])
+      })
+      const position = yield* log.append(["a"])
+      assert.deepStrictEqual(seen, [["a", position], ["b", nested]])
+      assert.isBelow(position, nested)
+    })))
 })

@@ -207,7 +207,8 @@ export const makeForget = (log: Log, graph: Graph, scope: Scope.Scope, tellOften
   const isTaken = (tags: ReadonlyArray<string>): boolean => {
     if (atOnce === undefined || queue.size > 0) return false
     try {
-      took(tags, atOnce(tags), ++turn)
+      const asked = ++turn
+      took(tags, atOnce(tags), asked)
       return true
     } catch {
       return false

@@ -82,7 +82,9 @@ export const makeWaiting = ({ judge: { isValid }, now, retire }: Parts) => {
     flight.abandoned = true
     retire(flight)
     if (flight.stopLooking !== undefined) return flight.stopLooking()
-    const interrupted = Fiber.interrupt(flight.fiber!)
+    // It only looks, and is being ended with its layer.
+    if (flight.fiber === undefined) return Effect.void
+    const interrupted = Fiber.interrupt(flight.fiber)
     // Of a chain of keys that ask for one another each is the last to leave the next: from a fresh stack now and then, on both ways.
     return flight.depth % maxStacked === maxStacked - 1
       ? Effect.andThen(Effect.yieldNow, Effect.andThen(interrupted, Effect.yieldNow))
