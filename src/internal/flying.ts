@@ -172,6 +172,8 @@ export const makeFlying = (
         return isPutOff ? Effect.andThen(Effect.yieldNow, flying) : flying
       })
       const fiber = Effect.runForkWith(context)(run)
+      // One that is interrupted before its first step does not take it.
+      flight.fiber ??= fiber
       fiber.addObserver((exit) => end(flight, settled(flight, exit)))
       Fiber.runIn(fiber, scope)
     }

@@ -106,7 +106,8 @@ export const makeLookups = ({ backOff, bus, clock, flying, graph, judge, log, sh
       heard = exit
       goOn()
     })
-    if (!isNear) {
+    // A log that fails at once has already led to a computation.
+    if (!isNear && asked.pollUnsafe()?._tag !== "Failure") {
       stop = shelf.look(request.key, context, (given) => {
         got = given
         goOn()
