@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Deferred, Effect, Exit, Fiber, Layer, Schema, Scope } from "effect"
+import { Cause, Context, Deferred, Effect, Exit, Fiber, Layer, Schema, Scope } from "effect"
 import { Broadcaster, Cached, CacheLive, DependencyGraph, Store } from "effect-cached"
 import { CacheTest, FaultyStore } from "effect-cached/testing"
 import { start } from "./suites/worlds.ts"
@@ -36,6 +36,40 @@ describe("A cache whose layer is released while its store is asked", () => {
         assert.strictEqual(runs, 0)
       })
   )
+
+  it.effect("lets its last caller go while the store still ends what it was asked", () =>
+    Effect.gen(function*() {
+      const asked = yield* Deferred.make<void>()
+      const ending = yield* Deferred.make<void>()
+      const ended = yield* Deferred.make<void>()
+      const slowToEnd = Layer.effect(Store.Store)(Effect.map(Store.Store, (store) =>
+        Store.Store.of({
+          ...store,
+          remote: true,
+          get: () =>
+            Effect.andThen(Deferred.succeed(asked, undefined), Effect.never).pipe(
+              Effect.onInterrupt(() => Effect.andThen(Deferred.succeed(ending, undefined), Deferred.await(ended)))
+            )
+        }))).pipe(Layer.provide(Store.layerMemory()))
+      const scope = yield* Scope.make()
+      const services = yield* Layer.buildWithScope(
+        CacheTest.layerWith().pipe(Layer.provide([slowToEnd, DependencyGraph.layer(), Broadcaster.layerLocal])),
+        scope
+      )
+      const fn = yield* Effect.provideContext(
+        Cached.make("fn", { success: Schema.Number }, () => Effect.never),
+        services
+      )
+      const caller = yield* start(fn())
+      yield* Deferred.await(asked)
+      const closing = yield* start(Scope.close(scope, Exit.void))
+      yield* Deferred.await(ending)
+      yield* start(Fiber.interrupt(caller))
+      const exit = yield* Fiber.await(caller)
+      assert.isTrue(Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause))
+      yield* Deferred.succeed(ended, undefined)
+      yield* Fiber.join(closing)
+    }))
 })
 
 describe("An execution behind a store outside this process whose first step", () => {
