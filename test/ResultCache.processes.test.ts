@@ -1150,6 +1150,17 @@ describe("A strong read (scenario 55)", () => {
       assert.isFalse(cluster.far.operations.includes("set row {}"))
     }))
 
+  it.effect("does not ask the store when the log fails at once", () =>
+    Effect.gen(function*() {
+      const { cluster, fn, node, source } = yield* strong({ near: false })
+      yield* fn()
+      node.line.state.failing = true
+      cluster.far.operations.length = 0
+      assert.strictEqual(yield* fn(), 1)
+      assert.strictEqual(source.state.runs, 2)
+      assert.deepStrictEqual(cluster.far.operations, ["set row {}"])
+    }))
+
   it.effect("does not share a computation that began before it came when the log fails, but one that began later", () =>
     Effect.gen(function*() {
       const { fn, node, source } = yield* strong()
