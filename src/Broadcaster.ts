@@ -127,22 +127,24 @@ export const inProcess: Pick<Broadcaster["Service"], "catchUp" | "isCurrent" | "
  * @since 0.1.0
  */
 export const makeLocal: Effect.Effect<Broadcaster["Service"]> = Effect.map(Clock.Clock, (clock) => {
-  const followers = new Set<(change: Change) => void>()
+  // Made anew when somebody comes or leaves: those who are being told of a record are those who followed when it came.
+  let followers: ReadonlyArray<Follower> = []
   let last = clock.currentTimeMillisUnsafe() * 1000
-  // Records that somebody has not been told yet, in order. A follower that appends has all told what came before it first: who knows
-  // of a record knows of all before it.
-  const untold: Array<{ readonly change: Change; readonly due: Array<(change: Change) => void> }> = []
-  const tell = (): void => {
-    for (let first = untold[0]; first !== undefined; first = untold[0]) {
-      const follower = first.due.shift()
-      if (follower === undefined) untold.shift()
-      else if (followers.has(follower)) follower(first.change)
+  // The newest record that somebody may not have been told yet.
+  let untold: Untold | undefined
+  const tell = (record: Untold): void => {
+    if (record.before !== undefined) tell(record.before)
+    record.before = undefined
+    while (record.next < record.due.length) {
+      const follower = record.due[record.next++]!
+      if (record.due === followers || followers.includes(follower)) follower(record.change)
     }
   }
   const appendNow = (tags: ReadonlyArray<string>): number => {
     const position = last = Math.max(last + 1, clock.currentTimeMillisUnsafe() * 1000)
-    untold.push({ change: { _tag: "Record", tags, position }, due: Array.from(followers) })
-    tell()
+    untold = { change: { _tag: "Record", tags, position }, due: followers, next: 0, before: untold }
+    tell(untold)
+    untold = undefined
     return position
   }
   const append = (tags: ReadonlyArray<string>) => Effect.sync(() => appendNow(tags))
@@ -153,13 +155,28 @@ export const makeLocal: Effect.Effect<Broadcaster["Service"]> = Effect.map(Clock
     follow: (follower) =>
       Effect.acquireRelease(
         Effect.sync(() => {
-          followers.add(follower)
+          followers = [...followers, follower]
           follower({ _tag: "Gap", position: last })
         }),
-        () => Effect.sync(() => followers.delete(follower))
+        () =>
+          Effect.sync(() => {
+            followers = followers.filter((other) => other !== follower)
+          })
       )
   })
 })
+
+type Follower = (change: Change) => void
+
+// A follower that appends has all told what came before it first: who knows of a record knows of all before it.
+interface Untold {
+  readonly change: Change
+  readonly due: ReadonlyArray<Follower>
+  /** Which of them is told next. */
+  next: number
+  /** What came before it and was not told to everyone, when it came while others were told. */
+  before: Untold | undefined
+}
 
 /**
  * A log that lives and dies with this process: entries do not outlive it. Caches that are given the same one hear of each

@@ -229,7 +229,9 @@ export const make = Effect.fnUntraced(function*(
       : tell(CacheEvent.Expired({ key }))
   )
   yield* follow(log, graph, tell)
-  const forget = makeForget(log, graph, scope, bus.tellOften)
+  const forgetNow = makeForget(log, graph, scope, bus.tellInvalidated)
+  const forget = (tags: ReadonlyArray<string>) =>
+    Effect.withFiber<void, CacheError.CacheError>((fiber) => forgetNow(tags, fiber))
   const lease = store.remote ? yield* Lease.Lease : undefined
   const guarded = yield* makeGuard(store.remote, storeTimeout, tell)
 
@@ -284,12 +286,12 @@ export const make = Effect.fnUntraced(function*(
 
   return ResultCache.of({
     invalidate: (tags) =>
-      Effect.suspend(() => {
+      Effect.withFiber((fiber) => {
         for (const tag of tags) {
           const problem = tagProblem(tag)
           if (problem !== undefined) return Effect.fail(tagError(tag, problem))
         }
-        return tags.length === 0 ? Effect.void : forget(tags)
+        return tags.length === 0 ? Effect.void : forgetNow(tags, fiber)
       }),
     clear: Effect.andThen(forget([]), clearStore),
     events,

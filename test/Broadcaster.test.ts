@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Exit, Scope } from "effect"
 import { Broadcaster } from "effect-cached"
 import { FaultyBroadcaster } from "effect-cached/testing"
 import { TestClock } from "effect/testing"
@@ -34,5 +34,30 @@ describe("makeLocal", () => {
       const position = yield* log.append(["a"])
       assert.deepStrictEqual(seen, [["a", position], ["b", nested]])
       assert.isBelow(position, nested)
+    })))
+
+  it.effect("tells of a record those who followed when it came and have not left, once, though one of them throws", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const log = yield* Broadcaster.makeLocal
+      const told: Array<string> = []
+      const listen = (name: string, then = () => {}) =>
+        log.follow((change) => {
+          if (change._tag !== "Record") return
+          told.push(`${name}: ${change.tags[0]}`)
+          then()
+        })
+      const [before, after] = [yield* Scope.make(), yield* Scope.make()]
+      yield* listen("one", () => {
+        if (told.length > 1) return
+        Effect.runSync(Effect.andThen(Scope.close(before, Exit.void), Scope.provide(listen("late"), after)))
+        throw new Error("it must not")
+      })
+      yield* Scope.provide(listen("gone"), before)
+      yield* listen("other")
+      yield* Effect.exit(log.append(["a"]))
+      assert.deepStrictEqual(told, ["one: a"])
+      yield* log.append(["b"])
+      assert.deepStrictEqual(told, ["one: a", "other: a", "one: b", "other: b", "late: b"])
+      yield* Scope.close(after, Exit.void)
     })))
 })

@@ -58,11 +58,16 @@ export const makeEventBus = Effect.fnUntraced(function*(
     },
     /** The same for what happens about as often, and is never warned of. */
     tellOften: (
-      tag: "Miss" | "Joined" | "Stored" | "Evicted" | "Invalidated",
+      tag: "Miss" | "Joined" | "Stored" | "Evicted",
       make: () => CacheEvent.CacheEvent
     ): void => {
       if (isHeard()) tell(make())
       else counts[tag]++
+    },
+    /** The same for an invalidation. */
+    tellInvalidated: (tags: ReadonlyArray<string>, position: number): void => {
+      if (isHeard()) tell(CacheEvent.Invalidated({ tags, position }))
+      else counts.Invalidated++
     },
     events: Stream.unwrap(Effect.map(
       Effect.acquireRelease(

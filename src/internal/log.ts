@@ -87,14 +87,15 @@ interface Waiting {
 }
 
 /**
- * Makes the operation that invalidates: locally first, then in the log.
+ * Makes the operation that invalidates: locally first, then in the log. A fiber calls it when it runs it, so that what takes
+ * one step takes no other.
  *
  * It runs in the cache's scope and is not interrupted with its caller: nobody could tell whether the record is in the log.
  * What the log does not take stays invalid here, and is queued. The queue is delivered in its order, many in one record, again and
  * again until the log has taken all of it, and whoever comes meanwhile stands at its end. If it grows too long, it becomes one
  * record that ends everything.
  */
-export const makeForget = (log: Log, graph: Graph, scope: Scope.Scope, tellOften: EventBus["tellOften"]) => {
+export const makeForget = (log: Log, graph: Graph, scope: Scope.Scope, tell: EventBus["tellInvalidated"]) => {
   const queue = new Map<string, Queued>()
   let delivery: Deferred.Deferred<void, CacheError.CacheError> | undefined
   let retrying = false
@@ -120,7 +121,7 @@ export const makeForget = (log: Log, graph: Graph, scope: Scope.Scope, tellOften
   // before the change that the invalidation is about.
   const took = (tags: ReadonlyArray<string>, position: number, asked: number) => {
     if (queue.size > 0) deliveredWith(tags, asked)
-    tellOften("Invalidated", () => CacheEvent.Invalidated({ tags, position }))
+    tell(tags, position)
   }
 
   const deliveredWith = (tags: ReadonlyArray<string>, asked: number) => {
@@ -203,27 +204,27 @@ export const makeForget = (log: Log, graph: Graph, scope: Scope.Scope, tellOften
   }).pipe(Effect.orDie)
 
   const atOnce = atOnceOf(log.append)
-  // Nobody can look between this step and the next, so there is nothing to hold. A follower that throws is left to the usual way.
-  const isTaken = (tags: ReadonlyArray<string>): boolean => {
-    if (atOnce === undefined || queue.size > 0) return false
-    try {
-      const asked = ++turn
-      took(tags, atOnce(tags), asked)
-      return true
-    } catch {
-      return false
-    }
-  }
 
-  return (tags: ReadonlyArray<string>): Effect.Effect<void, CacheError.CacheError> =>
-    Effect.withFiber((fiber) => {
-      if (scope.state._tag === "Closed") return logError("The cache is closed: its layer was released")
-      // A copy that nobody can change: the graph goes on looking at it.
-      const record = Object.freeze(tags.length === 1 ? tags.slice() : Array.from(new Set(tags)))
-      if (isTaken(record)) return Effect.void
-      const appending = Effect.runForkWith(fiber.context)(append(record))
-      return appending.pollUnsafe() ?? Fiber.join(Fiber.runIn(appending, scope))
-    })
+  return (
+    tags: ReadonlyArray<string>,
+    fiber: Fiber.Fiber<unknown, unknown>
+  ): Effect.Effect<void, CacheError.CacheError> => {
+    if (scope.state._tag === "Closed") return logError("The cache is closed: its layer was released")
+    // A copy that nobody can change: the graph goes on looking at it.
+    const record = Object.freeze(tags.length === 1 ? [tags[0]!] : Array.from(new Set(tags)))
+    if (atOnce !== undefined && queue.size === 0) {
+      try {
+        const asked = ++turn
+        took(record, atOnce(record), asked)
+        // Nobody could look between asking and this, so there was nothing to hold.
+        return Effect.void
+      } catch {
+        // A follower has thrown: it is asked in the usual way.
+      }
+    }
+    const appending = Effect.runForkWith(fiber.context)(append(record))
+    return appending.pollUnsafe() ?? Fiber.join(Fiber.runIn(appending, scope))
+  }
 }
 
 // As many from the head of the queue as one record holds. None at all stands for everything, and alone.

@@ -26,6 +26,7 @@ interface Started {
 export const makeMarks = (maxMarks: number, maxRecent: number) => {
   // Only tags that were ever invalidated, oldest record first.
   const last = new Map<string, number>()
+  let newest: string | undefined
   // How often each tag is held invalid, and the revision that the last hold made.
   const held = new Map<string, number>()
   const heldSince = new Map<string, number>()
@@ -87,6 +88,14 @@ export const makeMarks = (maxMarks: number, maxRecent: number) => {
     changed(nothing)
   }
 
+  const forgetOldest = () => {
+    for (const [tag, oldest] of last) {
+      if (last.size <= maxMarks) break
+      last.delete(tag)
+      if (oldest > floor) floor = oldest
+    }
+  }
+
   return {
     isValid,
     isUntouched,
@@ -102,16 +111,12 @@ export const makeMarks = (maxMarks: number, maxRecent: number) => {
         if ((last.get(tag) ?? 0) >= at) continue
         news = true
         // Deleting first keeps the map in the order of the newest records.
-        last.delete(tag)
-        last.set(tag, at)
+        if (tag !== newest) last.delete(tag)
+        last.set(newest = tag, at)
       }
       if (!news) return
       changed(tags)
-      for (const [tag, oldest] of last) {
-        if (last.size <= maxMarks) break
-        last.delete(tag)
-        if (oldest > floor) floor = oldest
-      }
+      if (last.size > maxMarks) forgetOldest()
     },
     gap: (to: number) => {
       lost = false

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Scope } from "effect"
-import { Broadcaster, type CacheError, type CacheEvent, DependencyGraph } from "effect-cached"
+import { Broadcaster, type CacheError, CacheEvent, DependencyGraph } from "effect-cached"
 import { TestClock } from "effect/testing"
 import { logError } from "../../src/internal/errors.ts"
 import { follow, makeForget } from "../../src/internal/log.ts"
@@ -23,7 +23,14 @@ const world = Effect.gen(function*() {
   const taken = append
   graph.gap(10)
   const log = { append: (tags: ReadonlyArray<string>) => append(tags), follow: () => Effect.void }
-  const forget = makeForget(log, graph, scope, (_, make) => events.push(make()))
+  const forgetNow = makeForget(
+    log,
+    graph,
+    scope,
+    (tags, position) => events.push(CacheEvent.Invalidated({ tags, position }))
+  )
+  const forget = (tags: ReadonlyArray<string>) =>
+    Effect.withFiber<void, CacheError.CacheError>((fiber) => forgetNow(tags, fiber))
   return {
     graph,
     scope,

@@ -504,6 +504,15 @@ export const dependencyGraphSuite = <E>(
         assert.isTrue(isValid(subject(20, "rare")))
       }).pipe(Effect.provide(layer({ maxMarks: 2 }))))
 
+    it.effect("forgets the mark whose newest record is the oldest, also where a tag is invalidated twice in a row", () =>
+      Effect.gen(function*() {
+        const { apply, floor, isValid } = yield* graph
+        for (const [index, tag] of ["a", "b", "b", "a", "c"].entries()) apply({ tags: [tag], position: 20 + index })
+        assert.strictEqual(floor(), 22, "b was forgotten")
+        assert.isTrue(isValid(subject(22, "b")))
+        assert.isFalse(isValid(subject(22, "a")))
+      }).pipe(Effect.provide(layer({ maxMarks: 2 }))))
+
     it.effect.each(
       [
         ["maxMarks", 0],
