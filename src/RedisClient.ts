@@ -16,6 +16,7 @@ import { Cluster, type ClusterNode, type ClusterOptions, Redis, type RedisOption
 import { setImmediate } from "node:timers"
 import type * as CacheError from "./CacheError.ts"
 import { definitionError, describe, serverError } from "./internal/errors.ts"
+import { getOf } from "./internal/reader.ts"
 import { makeClockOffset } from "./internal/redis/clockOffset.ts"
 import { makeCommands } from "./internal/redis/commands.ts"
 import { makeCorked } from "./internal/redis/corked.ts"
@@ -187,7 +188,7 @@ export const make = Effect.fnUntraced(function*(
     })
   return RedisClient.of({
     run: send,
-    get: reads?.get ?? ((key) => send((redis) => redis.getBuffer(key))),
+    get: reads === undefined ? (key) => send((redis) => redis.getBuffer(key)) : getOf(reads.read),
     dedicated: dedicated(() => isCluster(redis) ? copyOfCluster(redis) : copyOf(redis), connectTimeout),
     subscriber: Effect.flatMap(oneMaster, (node) => dedicated(() => copyOf(node), connectTimeout)),
     masters,

@@ -14,6 +14,7 @@ import * as CacheEntry from "./CacheEntry.ts"
 import type * as CacheError from "./CacheError.ts"
 import { Codec, formatVersion } from "./Codec.ts"
 import { codecError, definitionError, storeError } from "./internal/errors.ts"
+import { anyReaderOf, getOf, type Reader } from "./internal/reader.ts"
 import { defaultNamespace, names as makeNames } from "./internal/redis/names.ts"
 import {
   createdAtOf,
@@ -102,6 +103,7 @@ export const make = Effect.fnUntraced(function*(
   const client = yield* RedisClient
   const codec = yield* Codec
   const clock = yield* Clock.Clock
+  const context = yield* Effect.context()
   const names = yield* makeNames("RedisStore.namespace", options?.namespace ?? defaultNamespace, formatVersion)
   const maxLifetime = yield* checkedLifetime(options?.maxLifetime ?? "7 days")
 
@@ -111,23 +113,34 @@ export const make = Effect.fnUntraced(function*(
 
   // What is decoded at once goes on in the same step.
   const decode = (
-    value: Uint8Array | null,
-    isOurs: (key: string) => boolean
+    value: Uint8Array | null
   ): Effect.Effect<CacheEntry.CacheEntry | undefined, CacheError.CacheError> => {
-    if (value === null) return Effect.undefined
+    if (value === null) return nothing
     const problem = valueProblem(value)
     if (problem !== undefined) {
-      return Effect.fail(codecError(problem, "What stands at the key of an entry is none"))
+      return Exit.fail(codecError(problem, "What stands at the key of an entry is none"))
     }
     const decoded = codec.decode(value.subarray(headerBytes))
     const given = (entry: CacheEntry.CacheEntry) => {
-      if (!isOurs(entry.key)) return undefined
       const found = shifted(entry, -client.clockOffset())
       noteTime(found, value)
       return found
     }
     return isDone(decoded) ? Exit.map(decoded, given) : Effect.map(decoded, given)
   }
+
+  const fetch = anyReaderOf(client.get, context)
+
+  // Without a fiber, unless the codec needs one.
+  const read: Reader<CacheEntry.CacheEntry | undefined> = (key, done) =>
+    fetch(names.entry(key), (got) => {
+      if (Exit.isFailure(got)) {
+        return done(Exit.mapError(Exit.failCause(got.cause), (error) => storeError("get", error)))
+      }
+      const decoded = attempted(() => decode(got.value))
+      if (isDone(decoded)) done(ofKey(decoded, key))
+      else Effect.runForkWith(context)(decoded).addObserver((exit) => done(ofKey(exit, key)))
+    })
 
   const noteTime = (entry: CacheEntry.CacheEntry, value: Uint8Array) => {
     if (entry.terms !== undefined) times.set(entry, createdAtOf(value))
@@ -169,19 +182,15 @@ export const make = Effect.fnUntraced(function*(
   const listed = Effect.fnUntraced(function*(bytes: Buffer) {
     const name = bytes.toString()
     const value = yield* client.get(name)
-    const entry = yield* decode(value, (key) => names.entry(key) === name)
-    return entry !== undefined && CacheEntry.endsAt(entry) > clock.currentTimeMillisUnsafe() ? [entry] : []
+    const entry = yield* decode(value)
+    const isOurs = entry !== undefined && names.entry(entry.key) === name
+    return isOurs && CacheEntry.endsAt(entry) > clock.currentTimeMillisUnsafe() ? [entry] : []
   }, Effect.catchIf(isNoEntry, () => Effect.succeed([])))
 
   return Store.of({
     remote: true,
     peek: () => undefined,
-    get: (key) =>
-      Effect.matchEffect(client.get(names.entry(key)), {
-        onFailure: (error) => Effect.fail(storeError("get", error)),
-        // Long keys share a name when their digests are equal.
-        onSuccess: (value) => decode(value, (found) => found === key)
-      }),
+    get: getOf(read),
     set: (entry) => Effect.map(write(setEntry, entry), (stored) => stored === 1 ? "stored" : "superseded"),
     touch: (entry) => Effect.suspend(() => Effect.asVoid(write(touchEntry, entry, times.get(entry)))),
     remove: (key) =>
@@ -212,7 +221,22 @@ const pageSize = 500
 // Values may be large: all that are asked for together are in memory together.
 const valuesAtOnce = 32
 
+const nothing = Exit.succeed(undefined)
+
 const isDone = <A, E>(effect: Effect.Effect<A, E>): effect is Exit.Exit<A, E> => Exit.isExit(effect)
+
+// Long keys share a name when their digests are equal.
+const ofKey = (exit: Exit.Exit<CacheEntry.CacheEntry | undefined, CacheError.CacheError>, key: string) =>
+  Exit.isSuccess(exit) && exit.value?.key !== key ? nothing : exit
+
+// A codec may throw, which is a defect in a fiber.
+const attempted = <A, E>(effect: () => Effect.Effect<A, E>): Effect.Effect<A, E> => {
+  try {
+    return effect()
+  } catch (defect) {
+    return Exit.die(defect)
+  }
+}
 
 const isNoEntry = ({ reason }: CacheError.CacheError): boolean =>
   reason._tag === "CodecError" || (reason._tag === "ServerError" && reason.problem === "foreign")

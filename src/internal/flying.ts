@@ -193,7 +193,7 @@ export const makeFlying = (
   // Most of what a store outside this process has is fresh and valid: no fiber is needed for that, only for what is not.
   const look = (flight: Flight, request: Lookup, depart: (found: Got | Finding) => void) => {
     const draw = () => Context.get(request.context, Random.Random).nextDoubleUnsafe()
-    const stop = shelf.look(request.key, request.context, (got) => {
+    const stop = shelf.look(request.context, request.key, (got) => {
       if (flight.stopLooking !== undefined) looking.delete(flight)
       flight.stopLooking = undefined
       const finding = shelf.judged(request, got, draw)

@@ -3,7 +3,7 @@
  * nothing found or nothing stored.
  */
 import * as Cause from "effect/Cause"
-import type * as Context from "effect/Context"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -13,6 +13,7 @@ import * as Tracer from "effect/Tracer"
 import * as CacheError from "../CacheError.ts"
 import * as CacheEvent from "../CacheEvent.ts"
 import { storeError, timeoutError } from "./errors.ts"
+import { readerOf } from "./reader.ts"
 import { makeTimeLimit, type Watch } from "./timeLimit.ts"
 
 /** The operations of a store, and what is told when one fails. */
@@ -25,17 +26,17 @@ export interface Guarded {
     isDurable?: boolean
   ): Effect.Effect<Result.Result<A, CacheError.CacheError>>
   /**
-   * Runs one for who has no fiber. `done` is called once, in the step in which it ends, which may be before this returns, and
-   * not after the returned function was called, whose effect ends it.
+   * Makes of what gives an entry what gives it to who has no fiber. `done` is called once, in the step in which it ends, which may be
+   * before this returns, and not after the returned function was called, whose effect ends it.
    */
-  readonly start: <A>(
-    context: Context.Context<never>,
-    key: string,
-    operation: CacheError.StoreError["operation"],
-    run: () => Effect.Effect<A, CacheError.CacheError>,
-    done: (result: Result.Result<A, CacheError.CacheError>) => void
-  ) => () => Effect.Effect<void>
+  readonly reading: <A>(get: (key: string) => Effect.Effect<A, CacheError.CacheError>) => Read<A>
 }
+
+type Read<A> = (
+  context: Context.Context<never>,
+  key: string,
+  done: (result: Result.Result<A, CacheError.CacheError>) => void
+) => () => Effect.Effect<void>
 
 /** `storeTimeout` is in milliseconds, and for stores outside this process. */
 export const makeGuard = Effect.fnUntraced(function*(
@@ -46,31 +47,20 @@ export const makeGuard = Effect.fnUntraced(function*(
   const usual = yield* makeLimit(storeTimeout)
   const durable = yield* makeLimit(Math.max(storeTimeout, durableTimeout))
 
-  const settled =
-    (key: string, operation: CacheError.StoreError["operation"]) =>
-    <A>(exit: Exit.Exit<A, CacheError.CacheError>): Result.Result<A, CacheError.CacheError> => {
-      if (Exit.isSuccess(exit)) return Result.succeed(exit.value)
-      const squashed = Cause.squash(exit.cause)
-      const error = squashed instanceof CacheError.CacheError ? squashed : storeError(operation, squashed)
-      tell(
-        error.reason._tag === "CodecError"
-          ? CacheEvent.Undecodable({ key, error })
-          : CacheEvent.StoreFailed({ key, error })
-      )
-      return Result.fail(error)
-    }
-
-  const start = <A>(
-    limit: Limit,
-    context: Context.Context<never>,
+  const settled = <A>(
     key: string,
     operation: CacheError.StoreError["operation"],
-    run: () => Effect.Effect<A, CacheError.CacheError>,
-    done: (result: Result.Result<A, CacheError.CacheError>) => void
-  ) => {
-    const effect = traced(`effect-cached.${operation}`, key, Effect.suspend(run))
-    const settle = settled(key, operation)
-    return withinLimit(context, operation, effect, limit, (exit) => done(settle(exit)))
+    exit: Exit.Exit<A, CacheError.CacheError>
+  ): Result.Result<A, CacheError.CacheError> => {
+    if (Exit.isSuccess(exit)) return Result.succeed(exit.value)
+    const squashed = Cause.squash(exit.cause)
+    const error = squashed instanceof CacheError.CacheError ? squashed : storeError(operation, squashed)
+    tell(
+      error.reason._tag === "CodecError"
+        ? CacheEvent.Undecodable({ key, error })
+        : CacheEvent.StoreFailed({ key, error })
+    )
+    return Result.fail(error)
   }
 
   const guarded = <A>(
@@ -80,21 +70,29 @@ export const makeGuard = Effect.fnUntraced(function*(
     isDurable?: boolean
   ): Effect.Effect<Result.Result<A, CacheError.CacheError>> =>
     remote
-      ? Effect.withFiber((fiber) =>
+      ? Effect.withFiber(({ context }) =>
         Effect.callback((resume) => {
           const limit = isDurable === true ? durable : usual
-          const end = start(limit, fiber.context, key, operation, run, (result) => resume(Exit.succeed(result)))
+          const begin = forked(context, operation, key, run)
+          const end = withinLimit(context, operation, limit, begin, (exit) => {
+            resume(Exit.succeed(settled(key, operation, exit)))
+          })
           return Effect.suspend(end)
         })
       )
-      : Effect.map(Effect.exit(Effect.suspend(run)), settled(key, operation))
+      : Effect.map(Effect.exit(Effect.suspend(run)), (exit) => settled(key, operation, exit))
 
-  return Object.assign(
-    guarded,
-    {
-      start: (context, key, operation, run, done) => start(usual, context, key, operation, run, done)
-    } satisfies Pick<Guarded, "start">
-  )
+  const reading = <A>(get: (key: string) => Effect.Effect<A, CacheError.CacheError>): Read<A> => {
+    const reader = readerOf(get)
+    return (context, key, done) => {
+      const begin: Begin<A> = reader === undefined || isTraced(context)
+        ? forked(context, "get", key, () => get(key))
+        : (ended) => reader(key, ended)
+      return withinLimit(context, "get", usual, begin, (exit) => done(settled(key, "get", exit)))
+    }
+  }
+
+  return Object.assign(guarded, { reading })
 })
 
 // In milliseconds.
@@ -107,12 +105,29 @@ interface Limit {
 
 const makeLimit = (millis: number) => Effect.map(makeTimeLimit(millis), (watch): Limit => ({ millis, watch }))
 
+// Begins something, and calls what it is given when that ends. It returns the fiber in which it runs, where there is one.
+type Begin<A> = (
+  ended: (exit: Exit.Exit<A, CacheError.CacheError>) => void
+) => Fiber.Fiber<A, CacheError.CacheError> | void
+
+const forked = <A>(
+  context: Context.Context<never>,
+  operation: CacheError.StoreError["operation"],
+  key: string,
+  run: () => Effect.Effect<A, CacheError.CacheError>
+): Begin<A> =>
+(ended) => {
+  const fiber = Effect.runForkWith(context)(traced(`effect-cached.${operation}`, key, Effect.suspend(run)))
+  fiber.addObserver(ended)
+  return fiber
+}
+
 // Begins at once, and watches no time for what is done at once.
 const withinLimit = <A>(
   context: Context.Context<never>,
   operation: CacheError.StoreError["operation"],
-  effect: Effect.Effect<A, CacheError.CacheError>,
   { millis, watch }: Limit,
+  begin: Begin<A>,
   done: (exit: Exit.Exit<A, CacheError.CacheError>) => void
 ): () => Effect.Effect<void> => {
   // Whether it has ended for who waits: with an exit, or because nobody waits any more.
@@ -122,36 +137,40 @@ const withinLimit = <A>(
   const give = (exit: Exit.Exit<A, CacheError.CacheError>) => {
     if (isGiven) return
     isGiven = true
+    stop?.()
     done(exit)
   }
-  const fiber = Effect.runForkWith(context)(effect)
-  fiber.addObserver((exit) => {
-    stop?.()
+  const fiber = begin((exit) => {
     if (!isLate) give(exit)
   })
   if (isGiven) return () => Effect.void
+  const interrupted = () => fiber === undefined ? Effect.void : Fiber.interrupt(fiber)
   // The timer of a thread that was busy fires before the answer is seen that came long ago.
-  const late = Effect.flatMap(Effect.yieldNow, () => {
-    if (isGiven) return Effect.void
-    isLate = true
-    return Effect.andThen(
-      Fiber.interrupt(fiber),
-      Effect.sync(() => give(Exit.fail(timeoutError(`Store.${operation}`, millis))))
-    )
-  })
-  stop = watch(() => void Effect.runForkWith(context)(late))
+  stop = watch(() =>
+    void Effect.runForkWith(context)(Effect.flatMap(Effect.yieldNow, () => {
+      if (isGiven) return Effect.void
+      isLate = true
+      return Effect.andThen(
+        interrupted(),
+        Effect.sync(() => give(Exit.fail(timeoutError(`Store.${operation}`, millis))))
+      )
+    }))
+  )
   return () => {
     if (isGiven) return Effect.void
     isGiven = true
     stop?.()
-    return Fiber.interrupt(fiber)
+    return interrupted()
   }
 }
 
 /** With a span, which costs more than a hit: there is one only where a tracer records it. */
 export const traced = <A, E, R>(name: string, key: string, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.withFiber<A, E, R>((fiber) =>
-    fiber.getRef(Tracer.Tracer) === Tracer.nativeTracer
-      ? effect
-      : Effect.withSpan(effect, name, { attributes: { "effect_cached.function": key.slice(0, key.indexOf("\t")) } })
+  Effect.withFiber<A, E, R>(({ context }) =>
+    isTraced(context)
+      ? Effect.withSpan(effect, name, { attributes: { "effect_cached.function": key.slice(0, key.indexOf("\t")) } })
+      : effect
   )
+
+const isTraced = (context: Context.Context<never>): boolean =>
+  Context.get(context, Tracer.Tracer) !== Tracer.nativeTracer

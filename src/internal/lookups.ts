@@ -108,7 +108,7 @@ export const makeLookups = ({ backOff, bus, clock, flying, graph, judge, log, sh
     })
     // A log that fails at once has already led to a computation.
     if (!isNear && asked.pollUnsafe()?._tag !== "Failure") {
-      stop = shelf.look(request.key, context, (given) => {
+      stop = shelf.look(context, request.key, (given) => {
         got = given
         goOn()
       })

@@ -1,7 +1,6 @@
 /**
  * What a cache does with its store: it looks for entries, makes sure that they may be served, and puts entries there.
  */
-import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as CacheEntry from "../CacheEntry.ts"
@@ -59,11 +58,7 @@ export const makeShelf = (
 
   const get = (key: string): Effect.Effect<Got> => guarded(key, "get", () => store.get(key))
 
-  const look = (
-    key: string,
-    context: Context.Context<never>,
-    done: (got: Got) => void
-  ): () => Effect.Effect<void> => guarded.start(context, key, "get", () => store.get(key), done)
+  const look = guarded.reading(store.get)
 
   const judged = (request: Lookup, got: Got, draw: () => number): Finding | undefined => {
     const found = Result.getOrUndefined(got)
@@ -177,7 +172,7 @@ export const makeShelf = (
   return {
     /** What the store gives for a key. */
     get,
-    /** Asks the store for who has no fiber: as `Guarded.start`. */
+    /** Asks the store for who has no fiber: as `Guarded.reading` says. */
     look,
     /** What `find` says of what was given; `undefined` where something has to be done for that. */
     judged,

@@ -5,10 +5,11 @@ import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as CacheError from "../../CacheError.ts"
+import type { Reader } from "../reader.ts"
 import type { Run } from "./commands.ts"
 
 /** What is used of a connection. */
-interface Reader {
+interface Connection {
   getBuffer(key: string): Promise<Buffer | null>
   mgetBuffer(...keys: ReadonlyArray<string>): Promise<ReadonlyArray<Buffer | null>>
 }
@@ -16,8 +17,8 @@ interface Reader {
 type Value = Exit.Exit<Uint8Array | null, CacheError.CacheError>
 
 export interface Reads {
-  /** The value of a key, `null` where there is none. */
-  readonly get: (key: string) => Effect.Effect<Uint8Array | null, CacheError.CacheError>
+  /** Gives the value of a key, `null` where there is none. */
+  readonly read: Reader<Uint8Array | null>
   /** Sends what was asked for since it was called last. */
   readonly send: () => void
 }
@@ -29,7 +30,7 @@ export interface Reads {
 export const makeReads = (
   context: Context.Context<never>,
   run: Run,
-  reader: Reader,
+  connection: Connection,
   begin: () => void
 ): Reads => {
   let keys: Array<string> = []
@@ -40,20 +41,17 @@ export const makeReads = (
   const ask = (keys: ReadonlyArray<string>, waiting: ReadonlyArray<(value: Value) => void>): void => {
     const [key] = keys
     if (keys.length === 1) {
-      const asked = Effect.runForkWith(context)(run(() => reader.getBuffer(key!)))
+      const asked = Effect.runForkWith(context)(run(() => connection.getBuffer(key!)))
       asked.addObserver((exit) => {
         if (Exit.isSuccess(exit)) note(exit.value)
         waiting[0]!(exit)
       })
       return
     }
-    const asked = Effect.runForkWith(context)(run(() => reader.mgetBuffer(...keys)))
+    const asked = Effect.runForkWith(context)(run(() => connection.mgetBuffer(...keys)))
     asked.addObserver((exit) => {
-      for (let index = 0; index < waiting.length; index++) {
-        const value = Exit.map(exit, (values) => values[index]!)
-        if (Exit.isSuccess(value)) note(value.value)
-        waiting[index]!(value)
-      }
+      if (Exit.isSuccess(exit)) exit.value.forEach(note)
+      each(waiting, (index) => Exit.isSuccess(exit) ? Exit.succeed(exit.value[index]!) : Exit.failCause(exit.cause))
     })
   }
 
@@ -62,12 +60,11 @@ export const makeReads = (
   }
 
   return {
-    get: (key) =>
-      Effect.callback((resume) => {
-        if (keys.length === 0) begin()
-        keys.push(key)
-        waiting.push(resume)
-      }),
+    read: (key, done) => {
+      if (keys.length === 0) begin()
+      keys.push(key)
+      waiting.push(done)
+    },
     send: () => {
       if (keys.length === 0) return
       const all = keys
@@ -81,6 +78,19 @@ export const makeReads = (
       }
     }
   }
+}
+
+// What throws is an observer of a fiber that waited: the others are answered all the same.
+const each = (waiting: ReadonlyArray<(value: Value) => void>, valueOf: (index: number) => Value): void => {
+  let failed: { readonly thrown: unknown } | undefined
+  for (let index = 0; index < waiting.length; index++) {
+    try {
+      waiting[index]!(valueOf(index))
+    } catch (thrown) {
+      failed ??= { thrown }
+    }
+  }
+  if (failed !== undefined) throw failed.thrown
 }
 
 const most = 16

@@ -1,0 +1,108 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Cause, Effect, Exit, Result, Tracer } from "effect"
+import type { CacheError, CacheEvent } from "effect-cached"
+import { TestClock } from "effect/testing"
+import { storeError } from "../../src/internal/errors.ts"
+import { makeGuard } from "../../src/internal/guard.ts"
+import { anyReaderOf, getOf, readerOf } from "../../src/internal/reader.ts"
+
+type Done = (exit: Exit.Exit<string, CacheError.CacheError>) => void
+
+// A store that answers when the test says.
+const answering = () => {
+  const asked: Array<Done> = []
+  const get = getOf<string>((_, done) => void asked.push(done))
+  return { asked, get }
+}
+
+const reading = (get: (key: string) => Effect.Effect<string, CacheError.CacheError>) =>
+  Effect.gen(function*() {
+    const events: Array<CacheEvent.CacheEvent> = []
+    const results: Array<Result.Result<string, CacheError.CacheError>> = []
+    const guarded = yield* makeGuard(true, 1000, (event) => void events.push(event))
+    const context = yield* Effect.context()
+    const read = guarded.reading(get)
+    return { results, events, read: () => read(context, "k", (result) => void results.push(result)) }
+  })
+
+describe("a reader", () => {
+  it.effect("is known by the function that does the same in a fiber, and not by what wraps that", () =>
+    Effect.gen(function*() {
+      const reader = (key: string, done: Done) => done(Exit.succeed(`of ${key}`))
+      const get = getOf(reader)
+      assert.strictEqual(readerOf(get), reader)
+      assert.strictEqual(yield* get("k"), "of k")
+      assert.isUndefined(readerOf((key: string) => get(key)))
+    }))
+
+  it.effect("is made of any function, and gives what that throws", () =>
+    Effect.gen(function*() {
+      const context = yield* Effect.context()
+      const exits: Array<Exit.Exit<string, CacheError.CacheError>> = []
+      const reader = anyReaderOf<string>((key) => {
+        if (key === "bad") throw new Error("thrown")
+        return Effect.succeed(`of ${key}`)
+      }, context)
+      reader("k", (exit) => exits.push(exit))
+      reader("bad", (exit) => exits.push(exit))
+      assert.deepStrictEqual(exits[0], Exit.succeed("of k"))
+      assert.strictEqual(Exit.isFailure(exits[1]!) && (Cause.squash(exits[1].cause) as Error).message, "thrown")
+    }))
+})
+
+describe("Guarded.reading", () => {
+  it.effect("gives an answer in the step in which it comes, once", () =>
+    Effect.gen(function*() {
+      const { asked, get } = answering()
+      const { read, results } = yield* reading(get)
+      read()
+      assert.deepStrictEqual(results, [])
+      asked[0]!(Exit.succeed("a"))
+      assert.deepStrictEqual(results, [Result.succeed("a")])
+      yield* TestClock.adjust("1 hour")
+      assert.strictEqual(results.length, 1)
+    }))
+
+  it.effect("ends in time where there is no answer, and passes over one that comes later", () =>
+    Effect.gen(function*() {
+      const { asked, get } = answering()
+      const { events, read, results } = yield* reading(get)
+      read()
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(results.length, 1)
+      assert.isTrue(Result.isFailure(results[0]!))
+      assert.deepStrictEqual(events.map(({ _tag }) => _tag), ["StoreFailed"])
+      asked[0]!(Exit.succeed("late"))
+      assert.strictEqual(results.length, 1)
+    }))
+
+  it.effect("gives nothing to who has left", () =>
+    Effect.gen(function*() {
+      const { asked, get } = answering()
+      const { events, read, results } = yield* reading(get)
+      yield* read()()
+      asked[0]!(Exit.fail(storeError("get", "down")))
+      yield* TestClock.adjust("1 hour")
+      assert.deepStrictEqual([results, events], [[], []])
+    }))
+
+  it.effect("asks in a fiber with a span where a tracer records it", () =>
+    Effect.gen(function*() {
+      const spans: Array<string> = []
+      const tracer = Tracer.make({
+        span: (options) => {
+          spans.push(options.name)
+          return new Tracer.NativeSpan(options)
+        }
+      })
+      const { asked, get } = answering()
+      const { results } = yield* Effect.gen(function*() {
+        const world = yield* reading(get)
+        world.read()
+        return world
+      }).pipe(Effect.provideService(Tracer.Tracer, tracer))
+      assert.deepStrictEqual(spans, ["effect-cached.get"])
+      asked[0]!(Exit.succeed("a"))
+      assert.deepStrictEqual(results, [Result.succeed("a")])
+    }))
+})
