@@ -24,6 +24,7 @@ import type { Judge } from "./judge.ts"
 import { settled } from "./landing.ts"
 import type { Lookup } from "./lookup.ts"
 import { type Moment, momentOf } from "./moment.ts"
+import { Line, type Place, Table } from "./passing.ts"
 import { makeSearching } from "./searching.ts"
 import type { Finding, Got, Shelf } from "./shelf.ts"
 
@@ -81,9 +82,9 @@ export type Flying = ReturnType<typeof makeFlying>
 export const makeFlying = (
   { backOff, bus: { tell, tellHit, tellOften }, clock, graph, judge, lease, log, scope, shelf, store, used }: Parts
 ) => {
-  const flights = new Map<string, Flight>()
+  const flights = new Table<Flight>()
   // They have no fiber that the scope would end.
-  const looking = new Set<Flight>()
+  const looking = new Line<Flight>()
 
   const retire = (flight: Flight) => {
     if (flights.get(flight.key) === flight) flights.delete(flight.key)
@@ -154,7 +155,7 @@ export const makeFlying = (
     }
     computed?.set(request.key, flight)
     // Who comes after an invalidation does not stand behind the computation that was ended by it.
-    const mayWait = !flights.has(request.key)
+    const mayWait = flights.get(request.key) === undefined
     flights.set(request.key, flight)
     airborne.count++
     if (inDoubt) doubters.count++
@@ -193,20 +194,25 @@ export const makeFlying = (
   // Most of what a store outside this process has is fresh and valid: no fiber is needed for that, only for what is not.
   const look = (flight: Flight, request: Lookup, depart: (found: Got | Finding) => void) => {
     const draw = () => Context.get(request.context, Random.Random).nextDoubleUnsafe()
+    let place: Place<Flight> | undefined
     const stop = shelf.look(request.context, request.key, (got) => {
-      if (flight.stopLooking !== undefined) looking.delete(flight)
+      if (place !== undefined) looking.leave(place)
       flight.stopLooking = undefined
       const finding = shelf.judged(request, got, draw)
       if (finding === undefined || !isFresh(flight, finding)) return depart(finding ?? got)
       end(flight, reached(flight, request, finding.entry))
     })
     if (flight.fiber !== undefined || flight.landing !== undefined) return
-    looking.add(flight)
-    flight.stopLooking = () => {
-      looking.delete(flight)
+    const left = looking.join(flight)
+    place = left
+    // By its name: V8 puts a function that is written where it is assigned to a property among what is old at once, and that keeps the
+    // flight with its result until the next full collection.
+    const stopLooking = () => {
+      looking.leave(left)
       flight.stopLooking = undefined
       return Effect.andThen(stop(), Effect.sync(() => end(flight, settled(flight, Exit.interrupt()))))
     }
+    flight.stopLooking = stopLooking
   }
 
   const fly = (
@@ -239,7 +245,7 @@ export const makeFlying = (
     start,
     /** Ends the flights that only look into the store. */
     stopLooking: Effect.suspend(() =>
-      Effect.forEach(Array.from(looking), (flight) => flight.stopLooking?.() ?? Effect.void, {
+      Effect.forEach(looking.members, (flight) => flight.stopLooking?.() ?? Effect.void, {
         concurrency: "unbounded",
         discard: true
       })

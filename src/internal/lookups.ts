@@ -89,7 +89,7 @@ export const makeLookups = ({ backOff, bus, clock, flying, graph, judge, log, sh
   const strongly = (asking: Asking, resume: Resume): Leave => {
     const { fiber: { context }, request } = asking
     const arrival = takenOff.count
-    const isNear = !store.remote || flights.has(request.key) || isHeld(request)
+    const isNear = !store.remote || flights.get(request.key) !== undefined || isHeld(request)
     let heard: Exit.Exit<void, CacheError.CacheError> | undefined
     let got: Got | undefined
     let stop: (() => Effect.Effect<void>) | undefined

@@ -4,16 +4,14 @@
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import type * as Scope from "effect/Scope"
+import { Line } from "./passing.ts"
 
 /** Calls `end`, which must not throw, when the time is over, unless the returned function is called before. */
 export type Watch = (end: () => void) => () => void
 
-// A list of its own, because V8 keeps what was deleted from a `Set` in memory until its next full collection.
 interface Waiting {
   readonly since: number
-  end: (() => void) | undefined
-  before: Waiting | undefined
-  after: Waiting | undefined
+  readonly end: () => void
 }
 
 /**
@@ -24,18 +22,9 @@ export const makeTimeLimit = Effect.fnUntraced(function*(limit: number): Effect.
   if (limit === Infinity) return () => () => {}
   const steps = Math.max(1, Math.min(8, Math.floor(limit)))
   const busy = Latch.makeUnsafe(false)
-  const line: { first: Waiting | undefined; last: Waiting | undefined } = { first: undefined, last: undefined }
+  const line = new Line<Waiting>()
   let now = 0
   let isClosed = false
-
-  const leave = (one: Waiting): void => {
-    if (one.end === undefined) return
-    one.end = undefined
-    if (one.before === undefined) line.first = one.after
-    else one.before.after = one.after
-    if (one.after === undefined) line.last = one.before
-    else one.after.before = one.before
-  }
 
   // Those who came first are first. What one of them ends may end others.
   const tick = (): void => {
@@ -44,10 +33,9 @@ export const makeTimeLimit = Effect.fnUntraced(function*(limit: number): Effect.
   }
 
   const endWhere = (isOver: (one: Waiting) => boolean): void => {
-    for (let one = line.first; one !== undefined && isOver(one); one = line.first) {
-      const { end } = one
-      leave(one)
-      end?.()
+    for (let place = line.first; place !== undefined && isOver(place.value); place = line.first) {
+      line.leave(place)
+      place.value.end()
     }
   }
 
@@ -76,11 +64,9 @@ export const makeTimeLimit = Effect.fnUntraced(function*(limit: number): Effect.
       end()
       return () => {}
     }
-    const one: Waiting = { since: now, end, before: line.last, after: undefined }
-    if (line.last === undefined) line.first = one
-    else line.last.after = one
-    line.last = one
-    if (line.first === one) busy.openUnsafe()
-    return () => leave(one)
+    const isFirst = line.first === undefined
+    const place = line.join({ since: now, end })
+    if (isFirst) busy.openUnsafe()
+    return () => void line.leave(place)
   }
 })

@@ -8,6 +8,7 @@ import * as CircuitBreaker from "effect/persistence/CircuitBreaker"
 import type * as Scope from "effect/Scope"
 import type * as CacheError from "../../CacheError.ts"
 import { serverError } from "../errors.ts"
+import { Line } from "../passing.ts"
 import { steadyClock } from "../steadyClock.ts"
 import { makeTimeLimit } from "../timeLimit.ts"
 import { replyError, timedOut } from "./replyError.ts"
@@ -95,8 +96,12 @@ type InTime = <A>(
 
 const makeInTime = Effect.fnUntraced(function*(limit: number): Effect.fn.Return<InTime, never, Scope.Scope> {
   const watch = yield* makeTimeLimit(limit)
-  const underWay = new Set<(error: CacheError.CacheError) => void>()
-  yield* Effect.addFinalizer(() => Effect.sync(() => underWay.forEach((end) => end(closed()))))
+  const underWay = new Line<(error: CacheError.CacheError) => void>()
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => {
+      for (const end of underWay.members) end(closed())
+    })
+  )
 
   return (send, failed) =>
     Effect.callback((resume) => {
@@ -104,11 +109,11 @@ const makeInTime = Effect.fnUntraced(function*(limit: number): Effect.fn.Return<
         if (settle()) resume(failed(error))
       }
       const stop = watch(() => end(timedOut()))
-      underWay.add(end)
+      const place = underWay.join(end)
       // An answer that comes too late finds nobody waiting.
       const settle = () => {
         stop()
-        return underWay.delete(end)
+        return underWay.leave(place)
       }
       let answer
       try {
