@@ -123,7 +123,7 @@ const encode = (
 }
 
 const decode = (input: Uint8Array, maxBytes: number): Exit.Exit<CacheEntry.CacheEntry, CacheError.CacheError> => {
-  const bytes = Buffer.from(input.buffer, input.byteOffset, input.byteLength)
+  const bytes = Buffer.isBuffer(input) ? input : Buffer.from(input.buffer, input.byteOffset, input.byteLength)
   if (bytes.length < headerBytes) {
     return refuse("truncated", `${bytes.length} bytes are fewer than the header of an entry`)
   }
@@ -137,30 +137,36 @@ const decode = (input: Uint8Array, maxBytes: number): Exit.Exit<CacheEntry.Cache
   }
   const length = bytes.readUInt32LE(9)
   if (length > maxBytes) return Exit.fail(tooLarge(length, maxBytes))
-  const content = bytes.subarray(headerBytes)
   try {
     if (bytes.readUInt8(8) === 0) {
-      return content.length === length ? unpack(content, true) : refuse("malformed", "Wrong length")
+      return bytes.length === headerBytes + length
+        ? unpack(bytes, headerBytes, true)
+        : refuse("malformed", "Wrong length")
     }
+    const content = bytes.subarray(headerBytes)
     // lz4-napi starts its output with the length that it will allocate. LZ4 cannot expand by more than 255.
     if (content.length < 4 || content.readUInt32LE(0) !== length || length > content.length * 255) {
       return refuse("malformed", `${content.length} bytes cannot be the compressed form of ${length}`)
     }
     const payload = uncompressSync(content)
-    return payload.length === length ? unpack(payload, false) : refuse("malformed", "Wrong length")
+    return payload.length === length ? unpack(payload, 0, false) : refuse("malformed", "Wrong length")
   } catch (cause) {
     return Exit.fail(codecError("malformed", "The bytes are not an entry", cause))
   }
 }
 
-// Throws for what is no payload.
-const unpack = (payload: Buffer, isView: boolean): Exit.Exit<CacheEntry.CacheEntry, CacheError.CacheError> => {
-  const bodyAt = 4 + payload.readUInt32LE(0)
-  if (bodyAt > payload.length) return refuse("malformed", "What describes the entry is longer than it")
-  const fields: unknown = packr.unpack(payload.subarray(4, bodyAt))
+// The payload that starts at `from`. Throws for what is none.
+const unpack = (
+  bytes: Buffer,
+  from: number,
+  isView: boolean
+): Exit.Exit<CacheEntry.CacheEntry, CacheError.CacheError> => {
+  const bodyAt = from + 4 + bytes.readUInt32LE(from)
+  if (bodyAt > bytes.length) return refuse("malformed", "What describes the entry is longer than it")
+  const fields: unknown = packr.unpack(bytes.subarray(from + 4, bodyAt))
   if (!isDescription(fields)) return refuse("malformed", "What describes the entry does not")
   const [key, fingerprint, head, tags, position, createdAt, expiresAt, etag, failed, terms] = fields
-  const body = payload.subarray(bodyAt)
+  const body = bytes.subarray(bodyAt)
   const entry = new CacheEntry.CacheEntry({
     key,
     fingerprint,

@@ -37,8 +37,25 @@ const isFreezable = (value: object): boolean => {
 
 /** Freezes what `JSON.parse` has made, which has nothing but plain objects and lists: cheaper than to look for what else a value may hold. */
 export const frozenJson = (json: unknown): unknown => {
-  if (typeof json !== "object" || json === null) return json
-  if (Array.isArray(json)) { for (let index = 0; index < json.length; index++) frozenJson(json[index]) }
-  else for (const key of Object.keys(json)) frozenJson((json as Readonly<Record<string, unknown>>)[key])
-  return Object.freeze(json)
+  if (isObject(json)) freezeObject(json)
+  return json
 }
+
+// Most of what an object holds are texts and numbers: they are passed over without a call, and names without a list of them.
+const freezeObject = (json: object): void => {
+  if (Array.isArray(json)) {
+    for (let index = 0; index < json.length; index++) {
+      const item: unknown = json[index]
+      if (isObject(item)) freezeObject(item)
+    }
+  } else {
+    for (const key in json) {
+      const field: unknown = (json as Readonly<Record<string, unknown>>)[key]
+      // Whoever adds to the prototype of all objects adds to what is seen here.
+      if (isObject(field) && Object.hasOwn(json, key)) freezeObject(field)
+    }
+  }
+  Object.freeze(json)
+}
+
+const isObject = (value: unknown): value is object => typeof value === "object" && value !== null

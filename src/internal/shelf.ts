@@ -95,10 +95,13 @@ export const makeShelf = (
     entry: CacheEntry.CacheEntry | undefined,
     draw: () => number
   ): Finding => {
-    const because = found !== undefined && entry === undefined ? "malformed" : whyNot(entry, request)
-    return entry !== undefined && entry.key === request.key && isValid(entry, request.fingerprint)
-      ? { entry, stage: stageOf(entry, now(), draw), because, answered }
-      : { entry: undefined, stage: "over", because, answered }
+    if (entry === undefined || entry.key !== request.key || !isValid(entry, request.fingerprint)) {
+      const because = found !== undefined && entry === undefined ? "malformed" : whyNot(entry, request)
+      return { entry: undefined, stage: "over", because, answered }
+    }
+    const stage = stageOf(entry, now(), draw)
+    // Who cannot take what is fresh and valid has started after something that ended it.
+    return { entry, stage, because: stage === "fresh" ? "invalidated" : whyNot(entry, request), answered }
   }
 
   // An entry of which this process has not reached the position was stored by one that is ahead, or belongs to a log that was

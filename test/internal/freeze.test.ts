@@ -69,4 +69,15 @@ describe("frozenJson", () => {
     assert.isTrue(frozen(value))
     assert.strictEqual(frozenJson(7), 7)
   })
+
+  it("leaves alone what somebody has put on the prototype of all objects", () => {
+    const shared = { changes: true }
+    Object.defineProperty(Object.prototype, "shared", { value: shared, enumerable: true, configurable: true })
+    try {
+      frozenJson(JSON.parse("{\"a\":{\"b\":1}}"))
+    } finally {
+      Reflect.deleteProperty(Object.prototype, "shared")
+    }
+    assert.isFalse(Object.isFrozen(shared))
+  })
 })
