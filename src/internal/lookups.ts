@@ -25,12 +25,12 @@ import type { Answer, Lookup } from "./lookup.ts"
 import { elapsedSince, type Moment } from "./moment.ts"
 import { makeServing } from "./serving.ts"
 import type { Got, Shelf } from "./shelf.ts"
-import { type Asking, type Leave, makeWaiting, type Resume } from "./waiting.ts"
+import { type Asking, type Leave, makeWaiting, type Resume, type Then } from "./waiting.ts"
 
 type Answering = Effect.Effect<Answer, CacheError.CacheError>
 
 /** Looks and acts in one step. What is returned has to be run where the fiber is interrupted before it is resumed. */
-type Act = (resume: Resume) => Leave | void
+type Act = (asking: Asking, resume: Resume) => Leave | void
 
 interface Parts {
   readonly store: { readonly remote: boolean }
@@ -74,7 +74,7 @@ export const makeLookups = ({ backOff, bus, clock, flying, graph, judge, log, sh
   })
 
   const lookup = (request: Lookup): Answering =>
-    acting((resume) => {
+    Effect.callback((resume) => {
       // It registers itself.
       const fiber = Fiber.getCurrent()!
       const asking: Asking = { request, fiber, current: Context.getOrUndefined(fiber.context, CurrentFlight) }
@@ -96,8 +96,8 @@ export const makeLookups = ({ backOff, bus, clock, flying, graph, judge, log, sh
     const goOn = () => {
       if (heard === undefined || (Exit.isSuccess(heard) && !isNear && got === undefined)) return
       const acted = Exit.isSuccess(heard)
-        ? acting((resume) => attempt(asking, resume, true, got))
-        : acting((resume) => unheard(asking, arrival, resume))
+        ? acting((asking, resume) => attempt(asking, resume, true, got), asking)
+        : acting((asking, resume) => unheard(asking, arrival, resume), asking)
       resume(Exit.isSuccess(heard) || stop === undefined ? acted : Effect.andThen(stop(), acted))
     }
     // The log first: then both questions go out together.
@@ -118,9 +118,12 @@ export const makeLookups = ({ backOff, bus, clock, flying, graph, judge, log, sh
 
   const unheard = (asking: Asking, arrival: number, resume: Resume): Leave | void => {
     const flight = flights.get(asking.request.key)
-    const again: Act = (resume) => takeOff(inDoubt(asking), resume)
-    return flight?.doubts === true && flight.number > arrival ? join(flight, asking, resume, again) : again(resume)
+    return flight?.doubts === true && flight.number > arrival
+      ? join(flight, asking, resume, orComputed)
+      : computed(asking, resume)
   }
+
+  const computed: Act = (asking, resume) => takeOff(inDoubt(asking), resume)
 
   const isHeld = (request: Lookup): boolean => {
     const entry = held(request)
@@ -130,8 +133,7 @@ export const makeLookups = ({ backOff, bus, clock, flying, graph, judge, log, sh
   // Computes what this computation has not computed yet.
   const doubtfully = (asking: Asking, resume: Resume): Leave | void => {
     const known = alreadyComputed(asking)
-    const again: Act = (resume) => takeOff(inDoubt(asking), resume)
-    return known === undefined ? again(resume) : join(known, asking, resume, again)
+    return known === undefined ? computed(asking, resume) : join(known, asking, resume, orComputed)
   }
 
   // A computation that asks twice for the same, or through others, would be given it from the store if the log said anything.
@@ -157,23 +159,22 @@ export const makeLookups = ({ backOff, bus, clock, flying, graph, judge, log, sh
     const isSettled = durable !== true || !isStoring
     const served = entry === undefined || !isSettled ? undefined : serve(entry, asking)
     if (served !== undefined) return resume(Effect.succeed(served))
-    const again: Act | undefined = mayRepeat ? (resume) => attempt(asking, resume, false, undefined) : undefined
+    const then = mayRepeat ? orRepeated : atLast
     if (flight !== undefined && mayJoin(flight)) {
       // What a store outside this process has given to the flight.
       const found = entry === undefined && isSettled && flight.stale !== undefined &&
           isValid(flight.stale, request.fingerprint)
         ? serve(flight.stale, asking)
         : undefined
-      return found === undefined ? join(flight, asking, resume, again) : resume(Effect.succeed(found))
+      return found === undefined ? join(flight, asking, resume, then) : resume(Effect.succeed(found))
     }
     const known = log.isCurrent() ? undefined : alreadyComputed(asking)
     return known === undefined
       ? takeOff(asking, resume, got, isSettled ? entry : undefined)
-      : join(known, asking, resume, again)
+      : join(known, asking, resume, then)
   }
 
-  // `again` is for who finds, in the end, that the result was invalidated after the flight had started.
-  const join = (flight: Flight, asking: Asking, resume: Resume, again: Act | undefined): Leave | void => {
+  const join = (flight: Flight, asking: Asking, resume: Resume, then: Then): Leave | void => {
     const { current, request } = asking
     if (current?.flight.wouldWaitForItself(flights, request.key, flight) === true) {
       return resume(Effect.fail(recursionError(request.key)))
@@ -182,16 +183,22 @@ export const makeLookups = ({ backOff, bus, clock, flying, graph, judge, log, sh
     if (request.noStore !== true) flight.unwanted = false
     current?.flight.computed?.set(request.key, flight)
     bus.tellOften("Joined", () => CacheEvent.Joined({ key: request.key }))
-    const then = (landing: Landing): Answering => {
-      const instead = insteadOf(landing, asking)
-      if (instead !== undefined) return Effect.succeed(instead)
-      if (landing.stale !== undefined) return acting(again ?? ((resume) => insist(asking, resume)))
-      return again !== undefined && (!graph.isUntouched(landing) || (request.durable === true && isUnsaved(landing)))
-        ? acting(again)
-        : Effect.succeed(answer("joined", landing, current))
-    }
     return waiting.await(flight, asking, resume, then)
   }
+
+  // `again` is for who finds, in the end, that the result was invalidated after the flight had started.
+  const joined = (again: Act | undefined): Then => (landing, asking) => {
+    const instead = insteadOf(landing, asking)
+    if (instead !== undefined) return Effect.succeed(instead)
+    if (landing.stale !== undefined) return acting(again ?? insist, asking)
+    const { current, request: { durable } } = asking
+    return again !== undefined && (!graph.isUntouched(landing) || (durable === true && isUnsaved(landing)))
+      ? acting(again, asking)
+      : Effect.succeed(answer("joined", landing, current))
+  }
+  const orRepeated = joined((asking, resume) => attempt(asking, resume, false, undefined))
+  const orComputed = joined(computed)
+  const atLast = joined(undefined)
 
   // Something stale in place of what a flight has ended with, for who takes that. It may have been invalidated meanwhile.
   const insteadOf = (landing: Landing, asking: Asking): Answer | undefined => {
@@ -206,8 +213,7 @@ export const makeLookups = ({ backOff, bus, clock, flying, graph, judge, log, sh
   }
 
   // Who was let go with something stale that it does not take has it computed, whatever happens meanwhile.
-  const insist = (asking: Asking, resume: Resume): Leave | void =>
-    takeOff({ ...asking, request: { ...asking.request, fresh: true } }, resume)
+  const insist: Act = (asking, resume) => takeOff({ ...asking, request: { ...asking.request, fresh: true } }, resume)
 
   // For who joined a computation that was wanted anew, for which nothing was held.
   const heldFallback = (request: Lookup): CacheEntry.CacheEntry | undefined => {
@@ -240,25 +246,26 @@ export const makeLookups = ({ backOff, bus, clock, flying, graph, judge, log, sh
       return resume(Effect.fail(recursionError(request.key)))
     }
     const isOver = stale === undefined || stageOf(stale, now(), neverEarly) === "over"
-    const then = (landing: Landing): Answering => {
-      const instead = insteadOf(landing, asking)
-      if (instead !== undefined) return Effect.succeed(instead)
-      if (landing.stale !== undefined) return acting((resume) => insist(asking, resume))
-      const how = landing.exit !== undefined ? "miss" : landing.entry === undefined ? "elsewhere" : "hit"
-      return Effect.succeed(answer(how, landing, current))
-    }
     return waiting.launch(
       asking,
       resume,
-      then,
+      started,
       (waiter) => start(asking, { got, stale: isOver ? undefined : stale, waiter })
     )
+  }
+
+  const started: Then = (landing, asking) => {
+    const instead = insteadOf(landing, asking)
+    if (instead !== undefined) return Effect.succeed(instead)
+    if (landing.stale !== undefined) return acting(insist, asking)
+    const how = landing.exit !== undefined ? "miss" : landing.entry === undefined ? "elsewhere" : "hit"
+    return Effect.succeed(answer(how, landing, asking.current))
   }
 
   return lookup
 }
 
-const acting = (act: Act): Answering => Effect.callback(act)
+const acting = (act: Act, asking: Asking): Answering => Effect.callback((resume) => act(asking, resume))
 
 // Computes, and so does all that it asks for.
 const inDoubt = (asking: Asking): Asking => ({

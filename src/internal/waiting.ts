@@ -34,6 +34,9 @@ export type Resume = (answering: Answering) => void
 /** Run where a fiber is interrupted that waits. */
 export type Leave = Effect.Effect<void>
 
+/** What becomes of who has waited, made of what a flight gives. */
+export type Then = (landing: Landing, asking: Asking) => Answering
+
 interface Parts {
   readonly judge: Pick<Judge, "isValid">
   readonly retire: (flight: Flight) => void
@@ -41,35 +44,19 @@ interface Parts {
 }
 
 export const makeWaiting = ({ judge: { isValid }, now, retire }: Parts) => {
-  // Waits for a flight that there is, or that `board` starts with the waiter in it: it may have landed by then.
-  const wait = (
-    asking: Asking,
-    resume: Resume,
-    then: (landing: Landing) => Answering,
-    board: (waiter: Waiter) => Flight
-  ): Leave | void => {
-    const { request } = asking
-    let timer: Fiber.Fiber<unknown> | undefined
-    const waiter: Waiter = {
-      inside: asking.current?.flight,
-      takes: (landing) => takes(request, landing),
-      end: (flight, landing) => {
-        timer?.interruptUnsafe()
-        // In the fiber that asks: what goes wrong there is its own.
-        resume(Effect.suspend(() => untilStored(flight, request, landing, then)))
-      }
-    }
-    const flight = board(waiter)
+  const wait = (waiter: Waiting, flight: Flight): Leave | void => {
     if (!flight.has(waiter)) return
+    const { asking: { fiber, request } } = waiter
     const { softTimeout } = request.policy ?? plain
     if (softTimeout !== Infinity && request.fresh !== true && request.durable !== true) {
-      timer = Effect.runForkWith(asking.fiber.context)(Effect.sleep(softTimeout))
+      const timer = Effect.runForkWith(fiber.context)(Effect.sleep(softTimeout))
+      waiter.timer = timer
       timer.addObserver((exit) => {
         if (exit._tag === "Success") tire(flight, waiter, request)
       })
     }
     return Effect.suspend(() => {
-      timer?.interruptUnsafe()
+      waiter.timer?.interruptUnsafe()
       return flight.leave(waiter) ? left(flight, request) : Effect.void
     })
   }
@@ -110,15 +97,53 @@ export const makeWaiting = ({ judge: { isValid }, now, retire }: Parts) => {
 
   return {
     /** Waits for a flight, and goes on with what `then` makes of its landing. */
-    await: (flight: Flight, asking: Asking, resume: Resume, then: (landing: Landing) => Answering): Leave | void =>
-      flight.landing === undefined
-        ? wait(asking, resume, then, (waiter) => {
-          flight.board(waiter)
-          return flight
-        })
-        : resume(untilStored(flight, asking.request, flight.landing, then)),
-    /** The same for a flight that is started for who waits. */
-    launch: wait
+    await: (flight: Flight, asking: Asking, resume: Resume, then: Then): Leave | void => {
+      if (flight.landing !== undefined) return resume(untilStored(flight, asking, flight.landing, then))
+      const waiter = new Waiting(asking, resume, then)
+      flight.board(waiter)
+      return wait(waiter, flight)
+    },
+    /** The same for a flight that is started with who waits in it: it may have landed by then. */
+    launch: (asking: Asking, resume: Resume, then: Then, start: (waiter: Waiter) => Flight): Leave | void => {
+      const waiter = new Waiting(asking, resume, then)
+      return wait(waiter, start(waiter))
+    }
+  }
+}
+
+// One object and no closures: while many thousand wait, all that each of them holds is moved about by the collector.
+class Waiting implements Waiter {
+  readonly asking: Asking
+  timer: Fiber.Fiber<unknown> | undefined = undefined
+  private readonly resume: Resume
+  private readonly next: Then
+
+  constructor(asking: Asking, resume: Resume, next: Then) {
+    this.asking = asking
+    this.resume = resume
+    this.next = next
+  }
+
+  get inside(): Flight | undefined {
+    return this.asking.current?.flight
+  }
+
+  takes(landing: Landing): boolean {
+    return takes(this.asking.request, landing)
+  }
+
+  end(flight: Flight, landing: Landing): void {
+    this.timer?.interruptUnsafe()
+    this.resume(this.answering(flight, landing))
+  }
+
+  // What goes wrong there belongs to the fiber that asks.
+  private answering(flight: Flight, landing: Landing): Answering {
+    try {
+      return untilStored(flight, this.asking, landing, this.next)
+    } catch (defect) {
+      return Effect.die(defect)
+    }
   }
 }
 
@@ -128,14 +153,11 @@ const takes = ({ durable, fresh }: Lookup, { stale }: Landing): boolean =>
 
 // Who wants a result to be stored waits until the store has answered. What was found in it is there: what becomes of the flight
 // that replaces it is nothing to wait for.
-const untilStored = (
-  flight: Flight,
-  { durable }: Lookup,
-  landing: Landing,
-  then: (landing: Landing) => Answering
-): Answering => {
-  if (durable !== true) return then(landing)
-  if (flight.final !== undefined) return then(flight.final)
+const untilStored = (flight: Flight, asking: Asking, landing: Landing, then: Then): Answering => {
+  if (asking.request.durable !== true) return then(landing, asking)
+  if (flight.final !== undefined) return then(flight.final, asking)
   const isFound = flight.landing === undefined && landing.entry?.unsaved === false
-  return isFound ? then(landing) : Effect.flatMap(Fiber.await(flight.fiber!), () => then(flight.final ?? landing))
+  return isFound
+    ? then(landing, asking)
+    : Effect.flatMap(Fiber.await(flight.fiber!), () => then(flight.final ?? landing, asking))
 }
