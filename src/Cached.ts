@@ -341,8 +341,10 @@ export const make = <
         key,
         fingerprint: fn.fingerprint,
         context: span === undefined ? captured : Context.add(captured, Tracer.ParentSpan, span),
-        compute: fn.compute(key, encoded, varied),
-        check: fn.check(key, encoded),
+        compute: fn.compute,
+        check: fn.check,
+        encoded,
+        varied,
         strong: fn.strong,
         policy: fn.policy
       }

@@ -256,7 +256,9 @@ const cachedValue = (handler: Handler, definition: AnyDefinition): Mounted =>
           key,
           fingerprint: fn.fingerprint,
           context: withoutRequest(context),
-          compute: fn.compute(key, encoded, varied),
+          compute: fn.compute,
+          encoded,
+          varied,
           strong: fn.strong,
           policy: fn.policy
         })

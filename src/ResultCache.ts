@@ -118,6 +118,8 @@ export class ResultCache extends Context.Service<ResultCache, {
   ) => CacheEntry.CacheEntry | undefined
   /** Counts a hit on an entry that was peeked, and adds it to what the computation of this fiber has read. */
   readonly took: (entry: CacheEntry.CacheEntry, fiber: Fiber.Fiber<unknown, unknown>) => void
+  /** Whether a computation of a key runs, or what it has ended with is being stored. */
+  readonly isFlying: (key: string) => boolean
   /**
    * Answers from the store, from a computation that runs, or from one that is started. Failures of the computation are
    * in the answer; fails itself with a `CacheError` of reason `RecursionError` where a computation asks for its own
@@ -298,6 +300,7 @@ export const make = Effect.fnUntraced(function*(
     counts: Effect.sync(() => ({ ...counts })),
     peek,
     took,
+    isFlying: (key) => flying.flights.has(key),
     lookup,
     entries: Stream.filter(store.entries, (entry) => !judge.isAhead(entry) && graph.isValid(entry) && log.isCurrent()),
     flush: store.flush,

@@ -688,6 +688,48 @@ describe("inputs", () => {
       })
   )
 
+  onEachStore(
+    "are kept as they were by who joins, and computes in the end because the result was invalidated",
+    () =>
+      Effect.gen(function*() {
+        const start = yield* Deferred.make<void>()
+        const seen: Array<number> = []
+        const f = yield* Cached.make(
+          "f",
+          { input: { id: Schema.Number }, success: Schema.Number, deps: () => ["a"] },
+          ({ id }) => Effect.as(Effect.andThen(Effect.sync(() => seen.push(id)), Deferred.await(start)), id)
+        )
+        const first = yield* Effect.forkChild(f({ id: 1 }), { startImmediately: true })
+        const input = { id: 1 }
+        const second = yield* Effect.forkChild(f(input), { startImmediately: true })
+        input.id = 2
+        yield* invalidate("a")
+        yield* Deferred.succeed(start, undefined)
+        assert.deepStrictEqual([yield* Fiber.join(first), yield* Fiber.join(second)], [1, 1])
+        assert.deepStrictEqual(seen, [1, 1])
+      })
+  )
+
+  onEachStore("that are another each time they are read are one input to who would join", () =>
+    Effect.gen(function*() {
+      const start = yield* Deferred.make<void>()
+      const f = yield* Cached.make(
+        "f",
+        { input: { id: Schema.Number }, success: Schema.Number, deps: () => ["a"] },
+        ({ id }) => Effect.as(Deferred.await(start), id)
+      )
+      const first = yield* Effect.forkChild(f({ id: 1 }), { startImmediately: true })
+      let reads = 0
+      const changing = Object.defineProperty({ id: 0 }, "id", { enumerable: true, get: () => 1 + reads++ % 2 * 10 })
+      const second = yield* Effect.forkChild(f(changing), { startImmediately: true })
+      yield* invalidate("a")
+      yield* Deferred.succeed(start, undefined)
+      yield* Fiber.join(first)
+      yield* Fiber.join(second)
+      yield* written
+      assert.deepStrictEqual([yield* f({ id: 1 }), yield* f({ id: 11 })], [1, 11])
+    }))
+
   onEachStore("can be left out where nothing is required", () =>
     Effect.gen(function*() {
       const none = yield* counter("none", {})

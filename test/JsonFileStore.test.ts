@@ -283,8 +283,9 @@ describe("what changed", () => {
           key,
           fingerprint: fn.fingerprint,
           context: Context.empty(),
-          compute: fn.compute(key, encoded, undefined),
-          check: fn.check(key, encoded),
+          compute: fn.compute,
+          check: fn.check,
+          encoded,
           durable: true
         })
         return [answer.how === "hit" ? "hit" : answer.because, executed.length]

@@ -20,7 +20,7 @@ import { Flight } from "./flight.ts"
 import { freezeDeep } from "./freeze.ts"
 import { type Encoded, isPlain, makeInputKey } from "./inputKey.ts"
 import { type JsonForm, makeJsonForm } from "./jsonForm.ts"
-import type { Answer, Checked, Computed } from "./lookup.ts"
+import type { Answer, Checked, Computed, Lookup } from "./lookup.ts"
 import { resolvePolicy } from "./policy.ts"
 import { functionTag, keyTag } from "./tagText.ts"
 
@@ -192,40 +192,39 @@ export const makeCachedFunction = Effect.fnUntraced(function*(
     decodeRequest: (values: Encoded) =>
       Effect.mapError(provide(input.decodeRequest(values)), (cause) => inputError(name, cause)),
     /** What a lookup computes. */
-    compute:
-      (key: string, encoded: Encoded, varied: unknown) =>
-      (flight: Flight): Effect.Effect<Computed, unknown, Scope.Scope> =>
-        Effect.flatMapEager(
-          Effect.mapErrorEager(input.decode(encoded), (cause) => inputError(name, cause)),
-          (decoded) => {
-            flight.addTags([tag, keyTag(tag, key.slice(prefix.length))])
-            addDeps(flight, decoded)
-            return Effect.matchCauseEffect(f(decoded, varied), {
-              onFailure: (cause) => produceFailure(cause, decoded),
-              onSuccess: (value) => produce(results, value, millisOf(Exit.succeed(value), decoded))
-            })
-          }
-        ) as Effect.Effect<Computed, unknown, Scope.Scope>,
+    compute: (flight: Flight, { encoded, key, varied }: Lookup): Effect.Effect<Computed, unknown, Scope.Scope> =>
+      Effect.flatMapEager(
+        Effect.mapErrorEager(input.decode(encoded), (cause) => inputError(name, cause)),
+        (decoded) => {
+          flight.addTags([tag, keyTag(tag, key.slice(prefix.length))])
+          addDeps(flight, decoded)
+          return Effect.matchCauseEffect(f(decoded, varied), {
+            onFailure: (cause) => produceFailure(cause, decoded),
+            onSuccess: (value) => produce(results, value, millisOf(Exit.succeed(value), decoded))
+          })
+        }
+      ) as Effect.Effect<Computed, unknown, Scope.Scope>,
     /**
      * What the function would have written for what people may have written. Fails with a `CacheError` of reason
      * `CodecError` where that does not fit the schema or has more than it.
      */
-    check:
-      (key: string, encoded: Encoded) =>
-      (entry: CacheEntry.CacheEntry): Effect.Effect<Checked, CacheError.CacheError> =>
-        entry.head !== undefined ? Effect.fail(unreadable(entry, "a result has no \"head\"")) : Effect.mapError(
-          Effect.gen(function*() {
-            const { encode } = entry.failed ? errors : results
-            const body = JSON.stringify(yield* provide(encode(yield* decodeEntry(entry, strictly))))
-            // A flight that nobody sees, for the tags that are known beforehand.
-            const flight = new Flight({}, key, 0, 0, undefined)
-            flight.addTags([tag, keyTag(tag, key.slice(prefix.length))])
-            addDeps(flight, yield* provide(input.decode(encoded)))
-            if (flight.problem !== undefined) return yield* flight.problem
-            return { body, tags: flight.tags }
-          }),
-          (cause) => cause instanceof CacheError.CacheError ? cause : unreadable(entry, cause)
-        ),
+    check: (
+      entry: CacheEntry.CacheEntry,
+      { encoded, key }: Lookup
+    ): Effect.Effect<Checked, CacheError.CacheError> =>
+      entry.head !== undefined ? Effect.fail(unreadable(entry, "a result has no \"head\"")) : Effect.mapError(
+        Effect.gen(function*() {
+          const { encode } = entry.failed ? errors : results
+          const body = JSON.stringify(yield* provide(encode(yield* decodeEntry(entry, strictly))))
+          // A flight that nobody sees, for the tags that are known beforehand.
+          const flight = new Flight({}, key, 0, 0, undefined)
+          flight.addTags([tag, keyTag(tag, key.slice(prefix.length))])
+          addDeps(flight, yield* provide(input.decode(encoded)))
+          if (flight.problem !== undefined) return yield* flight.problem
+          return { body, tags: flight.tags }
+        }),
+        (cause) => cause instanceof CacheError.CacheError ? cause : unreadable(entry, cause)
+      ),
     /** The function itself, past the cache. */
     bypass: (decoded: unknown, varied: unknown) => f(decoded, varied),
     encodeBody: (value: unknown) =>

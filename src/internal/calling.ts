@@ -14,7 +14,7 @@ import { withVaried } from "./varied.ts"
 
 interface Parts {
   readonly fn: CachedFunction
-  readonly cache: Pick<Cache, "peek" | "took" | "lookup"> & {
+  readonly cache: Pick<Cache, "peek" | "took" | "isFlying" | "lookup"> & {
     readonly discard: (entry: CacheEntry.CacheEntry, error: CacheError.CacheError) => Effect.Effect<void>
   }
   readonly claim: Claim
@@ -44,6 +44,12 @@ export const makeCalling = ({ cache, claim, fn, request, varyBy }: Parts) => {
           cache.took(entry, fiber)
           return entry.value
         }
+        // Who only joins encodes nothing. Whose computation it is was encoded under this very key, so no schema has to look at what
+        // has the same. The key is asked of the copy: the input may change meanwhile, or each time that it is read.
+        const encoded = cache.isFlying(key) ? input.copyPlain((value ?? noInput) as Encoded) : undefined
+        if (encoded !== undefined && input.ofPlain(encoded) === key) {
+          return lookedUp(request(key, encoded, undefined, fiber))
+        }
       }
       return ask(fiber, value, undefined, key)
     })
@@ -66,9 +72,11 @@ export const makeCalling = ({ cache, claim, fn, request, varyBy }: Parts) => {
     Effect.flatMapEager(keyOf(value), ({ encoded, key, varied }) => {
       // The very string that the next call will look for: equal strings are compared by their characters.
       const plain = request(key === direct ? direct : key, encoded, varied, fiber)
-      const lookup = options === undefined ? plain : { ...plain, ...options }
-      return Effect.flatMap(cache.lookup(lookup), (answer) => resultOf(lookup, answer, false))
+      return lookedUp(options === undefined ? plain : { ...plain, ...options })
     })
+
+  const lookedUp = (lookup: Lookup): Effect.Effect<unknown, unknown, any> =>
+    Effect.flatMap(cache.lookup(lookup), (answer) => resultOf(lookup, answer, false))
 
   // A stored entry that cannot be decoded is looked up once more, together with all who found the same; if the store
   // still has it, it is computed past the store.

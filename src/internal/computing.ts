@@ -173,7 +173,7 @@ export const makeComputing = ({
 // the function throws is an end of the computation.
 const limited = (flight: Flight, request: Lookup) => {
   const { hardTimeout } = request.policy ?? plain
-  const computation = Effect.suspend(() => request.compute(flight))
+  const computation = Effect.suspend(() => request.compute(flight, request))
   return hardTimeout === Infinity ? computation : Effect.timeoutOrElse(computation, {
     duration: hardTimeout,
     orElse: () => Effect.fail(timeoutError(`Computing ${nameOf(request.key)}`, hardTimeout))

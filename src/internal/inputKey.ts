@@ -17,7 +17,8 @@ export type Encoded = Readonly<Record<string, unknown>>
  */
 export const makeInputKey = <F extends Schema.Struct.Fields>(prefix: string, fields: F) => {
   const struct = Schema.Struct(fields)
-  const names = Object.keys(fields).toSorted()
+  const declared = Object.keys(fields)
+  const names = declared.toSorted()
   const labels = names.map((name) => `${quote(name)}:`)
   const start = `${prefix}{`
 
@@ -40,6 +41,12 @@ export const makeInputKey = <F extends Schema.Struct.Fields>(prefix: string, fie
      * entry has the key of an input that the schema refuses, so a look into the store needs no check.
      */
     ofPlain: names.every((name) => isPlain(fields[name]!.ast)) ? makePlain(names, keyOf) : () => undefined,
+    /** The declared fields of such an input, in an object of their own: as the schema encodes it, unless it refuses it. */
+    copyPlain: (input: Encoded): Encoded => {
+      const copy: Record<string, unknown> = {}
+      for (const name of declared) if (Object.hasOwn(input, name)) copy[name] = input[name]
+      return copy
+    },
     /** The key of an encoded input. Throws `UnstableValue`. */
     ofEncodedUnsafe: keyOf,
     /** The key of an encoded input whose fields are all primitive; `undefined` otherwise. */

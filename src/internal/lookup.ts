@@ -45,8 +45,11 @@ export interface Lookup {
   readonly fingerprint: string
   /** What the computation runs with. It gets a `Scope` of its own. */
   readonly context: Context.Context<never>
-  /** Runs at most once for all who ask, and adds tags to the flight. */
-  readonly compute: (flight: Flight) => Effect.Effect<Computed, unknown, Scope.Scope>
+  /** Runs at most once for all who ask, is given one of their lookups, and adds tags to the flight. */
+  readonly compute: (flight: Flight, request: Lookup) => Effect.Effect<Computed, unknown, Scope.Scope>
+  /** What a cached function computes with: its input, encoded, and what `varyBy` has given. */
+  readonly encoded?: Encoded | undefined
+  readonly varied?: unknown
   /** Skips reading the store. */
   readonly fresh?: boolean | undefined
   /** Whether the answer waits until the store has answered, too. */
@@ -59,7 +62,9 @@ export interface Lookup {
    * The body as it has to be, of an entry that people may have changed, and the tags that it has in any case. Default: every
    * entry is as it has to be.
    */
-  readonly check?: ((entry: CacheEntry.CacheEntry) => Effect.Effect<Checked, CacheError.CacheError>) | undefined
+  readonly check?:
+    | ((entry: CacheEntry.CacheEntry, request: Lookup) => Effect.Effect<Checked, CacheError.CacheError>)
+    | undefined
   /** How long results live, and what may be served after that. Default: as long as the computation says, and nothing. */
   readonly policy?: Policy | undefined
   /** Whether nothing is computed: it fails with a `CacheError` of reason `NotCachedError` where nothing may be served. */
@@ -113,6 +118,7 @@ export interface Cache {
     fiber?: Fiber.Fiber<unknown, unknown>
   ) => CacheEntry.CacheEntry | undefined
   readonly took: (entry: CacheEntry.CacheEntry, fiber: Fiber.Fiber<unknown, unknown>) => void
+  readonly isFlying: (key: string) => boolean
   readonly lookup: (lookup: Lookup) => Effect.Effect<Answer, CacheError.CacheError>
   readonly forget: (tags: ReadonlyArray<string>) => Effect.Effect<void, CacheError.CacheError>
   readonly now: () => number

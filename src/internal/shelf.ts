@@ -119,13 +119,14 @@ export const makeShelf = (
   // for every version.
   const confirm = (
     entry: CacheEntry.CacheEntry,
-    { check, fingerprint }: Lookup
+    request: Lookup
   ): Effect.Effect<CacheEntry.CacheEntry | undefined> => {
+    const { check, fingerprint } = request
     if (entry.fingerprint !== "" && entry.fingerprint !== fingerprint) return Effect.succeed(entry)
     const checked: Effect.Effect<Checked, CacheError.CacheError> = check === undefined ?
       Effect.succeed(entry) :
       Effect.catchDefect(
-        check(entry),
+        check(entry, request),
         (defect) =>
           Effect.fail(codecError("malformed", `The stored entry makes its schema throw: ${describe(defect)}`, defect))
       )

@@ -148,7 +148,7 @@ const verified = (
 ): Effect.Effect<Outcome, unknown> => {
   const flight = new Flight({}, lookup.key, 0, 0, undefined)
   return Effect.map(
-    Effect.provideContext(Effect.scoped(lookup.compute(flight)), lookup.context),
+    Effect.provideContext(Effect.scoped(lookup.compute(flight, lookup)), lookup.context),
     ({ body, error, rejected }): Outcome => {
       if (typeof body !== "string") return failed(Cause.fail(error ?? notStoredError(fn.name, rejected)), false)
       const stored = CacheEntry.text(entry)
