@@ -19,6 +19,7 @@ import { Collected } from "./collected.ts"
 import { tagError } from "./errors.ts"
 import { type Moment, olderOf } from "./moment.ts"
 import { tagProblem } from "./tagText.ts"
+import { type Placed, WaitingList } from "./waitingList.ts"
 
 /** How many computations run in this process: while there is none, no fiber runs in one. */
 export const airborne = { count: 0 }
@@ -75,7 +76,7 @@ export interface OwnLifetime {
 }
 
 /** Who waits for a flight. */
-export interface Waiter {
+export interface Waiter extends Placed<Waiter> {
   /** The flight in whose computation it is, if it is in one. */
   readonly inside: Flight | undefined
   /** Whether it takes what a flight gives that goes on. */
@@ -145,7 +146,7 @@ export class Flight {
   /** The revision at which what is known of it was last found untouched. */
   untouchedAt = -1
 
-  private readonly waiting = new Set<Waiter>()
+  private readonly waiting = new WaitingList<Waiter>()
   private readonly collected = new Collected()
   // Most computations ask for nothing.
   private waitsFor: Map<Flight, number> | undefined = undefined
@@ -243,30 +244,27 @@ export class Flight {
     if (this.landing !== undefined) return
     this.landing = landing
     // Each is out of the list before it is resumed, and nobody comes into it any more.
-    this.letGo(this.waiting, landing, () => true)
+    resuming((failed) => {
+      while (this.waiting.first !== undefined) this.letGo(this.waiting.first, landing, failed)
+    })
   }
 
   /** Lets those go who wait now and take what there is meanwhile. The computation goes on for its own sake. */
   release(landing: Landing): void {
     this.held = true
     // Not those who come because of that.
-    this.letGo(Array.from(this.waiting), landing, (waiter) => waiter.takes(landing))
+    resuming((failed) => {
+      for (const waiter of this.waiting.toArray()) if (waiter.takes(landing)) this.letGo(waiter, landing, failed)
+    })
   }
 
-  // What throws is an observer of a fiber that waited: the others are resumed all the same.
-  private letGo(waiting: Iterable<Waiter>, landing: Landing, which: (waiter: Waiter) => boolean): void {
-    let failed: { readonly thrown: unknown } | undefined
-    landings.depth++
-    for (const waiter of waiting) {
-      if (!which(waiter) || !this.leave(waiter)) continue
-      try {
-        waiter.end(this, landing)
-      } catch (thrown) {
-        failed ??= { thrown }
-      }
+  private letGo(waiter: Waiter, landing: Landing, failed: Array<unknown>): void {
+    if (!this.leave(waiter)) return
+    try {
+      waiter.end(this, landing)
+    } catch (thrown) {
+      failed.push(thrown)
     }
-    landings.depth--
-    if (failed !== undefined) throw failed.thrown
   }
 
   startWaitingFor(other: Flight): void {
@@ -330,6 +328,15 @@ export class Flight {
     }
     return reached
   }
+}
+
+// What throws is an observer of a fiber that waited: the others are resumed all the same.
+const resuming = (resume: (failed: Array<unknown>) => void): void => {
+  const failed: Array<unknown> = []
+  landings.depth++
+  resume(failed)
+  landings.depth--
+  if (failed.length > 0) throw failed[0]
 }
 
 // Whether a flight, or one that it runs in, computes a key.
