@@ -126,6 +126,11 @@ export class ResultCache extends Context.Service<ResultCache, {
    * result.
    */
   readonly lookup: (lookup: Lookup) => Effect.Effect<Answer, CacheError.CacheError>
+  /** The same, with what is made of the answer: without a step in between, and with nothing more for each who waits. */
+  readonly ask: <A, E, R>(
+    lookup: Lookup,
+    finish: (answer: Answer, lookup: Lookup) => Effect.Effect<A, E, R>
+  ) => Effect.Effect<A, E | CacheError.CacheError, R>
   /** The entries of the store that are valid now. */
   readonly entries: Stream.Stream<CacheEntry.CacheEntry, CacheError.CacheError>
   /** Tells the store that nothing more will come for a while. */
@@ -256,7 +261,7 @@ export const make = Effect.fnUntraced(function*(
   })
   yield* Effect.addFinalizer(() => flying.stopLooking)
   const used = (entry: CacheEntry.CacheEntry) => read(entry, false)
-  const lookup = makeLookups({ store, graph, log, flying, shelf, judge, backOff, clock, used, bus })
+  const ask = makeLookups({ store, graph, log, flying, shelf, judge, backOff, clock, used, bus })
 
   const peek = (
     key: string,
@@ -301,7 +306,9 @@ export const make = Effect.fnUntraced(function*(
     peek,
     took,
     isFlying: (key) => flying.flights.has(key),
-    lookup,
+    lookup: (lookup) => ask(lookup, Effect.succeed) as Effect.Effect<Answer, CacheError.CacheError>,
+    // What is made of an answer, and nothing else, comes out of it.
+    ask: ask as ResultCache["Service"]["ask"],
     entries: Stream.filter(store.entries, (entry) => !judge.isAhead(entry) && graph.isValid(entry) && log.isCurrent()),
     flush: store.flush,
     remove: store.remove,

@@ -14,7 +14,7 @@ import { withVaried } from "./varied.ts"
 
 interface Parts {
   readonly fn: CachedFunction
-  readonly cache: Pick<Cache, "peek" | "took" | "isFlying" | "lookup"> & {
+  readonly cache: Pick<Cache, "peek" | "took" | "isFlying" | "ask"> & {
     readonly discard: (entry: CacheEntry.CacheEntry, error: CacheError.CacheError) => Effect.Effect<void>
   }
   readonly claim: Claim
@@ -48,7 +48,7 @@ export const makeCalling = ({ cache, claim, fn, request, varyBy }: Parts) => {
         // has the same. The key is asked of the copy: the input may change meanwhile, or each time that it is read.
         const encoded = cache.isFlying(key) ? input.copyPlain((value ?? noInput) as Encoded) : undefined
         if (encoded !== undefined && input.ofPlain(encoded) === key) {
-          return lookedUp(request(key, encoded, undefined, fiber))
+          return cache.ask(request(key, encoded, undefined, fiber), finish)
         }
       }
       return ask(fiber, value, undefined, key)
@@ -72,20 +72,18 @@ export const makeCalling = ({ cache, claim, fn, request, varyBy }: Parts) => {
     Effect.flatMapEager(keyOf(value), ({ encoded, key, varied }) => {
       // The very string that the next call will look for: equal strings are compared by their characters.
       const plain = request(key === direct ? direct : key, encoded, varied, fiber)
-      return lookedUp(options === undefined ? plain : { ...plain, ...options })
+      return cache.ask(options === undefined ? plain : { ...plain, ...options }, finish)
     })
 
-  const lookedUp = (lookup: Lookup): Effect.Effect<unknown, unknown, any> =>
-    Effect.flatMap(cache.lookup(lookup), (answer) => resultOf(lookup, answer, false))
+  const finish = (answer: Answer, lookup: Lookup) => resultOf(answer, lookup, false)
 
   // A stored entry that cannot be decoded is looked up once more, together with all who found the same; if the store
   // still has it, it is computed past the store.
-  const resultOf = (lookup: Lookup, answer: Answer, repeated: boolean): Effect.Effect<unknown, unknown, any> =>
+  const resultOf = (answer: Answer, lookup: Lookup, repeated: boolean): Effect.Effect<unknown, unknown, any> =>
     fn.resultOf(answer, (entry, error) =>
       Effect.andThen(
         cache.discard(entry, error),
-        Effect.flatMap(cache.lookup({ ...lookup, fresh: repeated || lookup.fresh }), (next) =>
-          resultOf(lookup, next, true))
+        cache.ask({ ...lookup, fresh: repeated || lookup.fresh }, (next) => resultOf(next, lookup, true))
       ))
 
   return {

@@ -120,6 +120,10 @@ export interface Cache {
   readonly took: (entry: CacheEntry.CacheEntry, fiber: Fiber.Fiber<unknown, unknown>) => void
   readonly isFlying: (key: string) => boolean
   readonly lookup: (lookup: Lookup) => Effect.Effect<Answer, CacheError.CacheError>
+  readonly ask: <A, E, R>(
+    lookup: Lookup,
+    finish: (answer: Answer, lookup: Lookup) => Effect.Effect<A, E, R>
+  ) => Effect.Effect<A, E | CacheError.CacheError, R>
   readonly forget: (tags: ReadonlyArray<string>) => Effect.Effect<void, CacheError.CacheError>
   readonly now: () => number
   readonly policy: CachePolicy.CachePolicy<any, any, any> | undefined

@@ -25,9 +25,7 @@ import type { Answer, Lookup } from "./lookup.ts"
 import { elapsedSince, type Moment } from "./moment.ts"
 import { makeServing } from "./serving.ts"
 import type { Got, Shelf } from "./shelf.ts"
-import { type Asking, type Leave, makeWaiting, type Resume, type Then } from "./waiting.ts"
-
-type Answering = Effect.Effect<Answer, CacheError.CacheError>
+import { type Answering, type Asking, type Finish, type Leave, makeWaiting, type Resume, type Then } from "./waiting.ts"
 
 /** Looks and acts in one step. What is returned has to be run where the fiber is interrupted before it is resumed. */
 type Act = (asking: Asking, resume: Resume) => Leave | void
@@ -73,12 +71,14 @@ export const makeLookups = ({ backOff, bus, clock, flying, graph, judge, log, sh
     bus
   })
 
-  const lookup = (request: Lookup): Answering =>
+  const ask = (request: Lookup, finish: Finish): Answering =>
     Effect.callback((resume) => {
       // It registers itself.
       const fiber = Fiber.getCurrent()!
-      const asking: Asking = { request, fiber, current: Context.getOrUndefined(fiber.context, CurrentFlight) }
-      if (request.onlyIfCached === true) return resume(cachedOnly(asking))
+      const asking: Asking = { request, fiber, current: Context.getOrUndefined(fiber.context, CurrentFlight), finish }
+      if (request.onlyIfCached === true) {
+        return resume(Effect.flatMap(cachedOnly(asking), (answer) => finish(answer, request)))
+      }
       if (request.fresh === true) return takeOff(asking, resume, undefined, held(request))
       if (asking.current?.flight.doubts === true) return doubtfully(asking, resume)
       return request.strong === true ? strongly(asking, resume) : attempt(asking, resume, true, undefined)
@@ -158,7 +158,7 @@ export const makeLookups = ({ backOff, bus, clock, flying, graph, judge, log, sh
     const isStoring = entry?.unsaved === true || (flight !== undefined && flight.because !== "early")
     const isSettled = durable !== true || !isStoring
     const served = entry === undefined || !isSettled ? undefined : serve(entry, asking)
-    if (served !== undefined) return resume(Effect.succeed(served))
+    if (served !== undefined) return resume(finished(asking, served))
     const then = mayRepeat ? orRepeated : atLast
     if (flight !== undefined && mayJoin(flight)) {
       // What a store outside this process has given to the flight.
@@ -166,7 +166,7 @@ export const makeLookups = ({ backOff, bus, clock, flying, graph, judge, log, sh
           isValid(flight.stale, request.fingerprint)
         ? serve(flight.stale, asking)
         : undefined
-      return found === undefined ? join(flight, asking, resume, then) : resume(Effect.succeed(found))
+      return found === undefined ? join(flight, asking, resume, then) : resume(finished(asking, found))
     }
     const known = log.isCurrent() ? undefined : alreadyComputed(asking)
     return known === undefined
@@ -189,12 +189,12 @@ export const makeLookups = ({ backOff, bus, clock, flying, graph, judge, log, sh
   // `again` is for who finds, in the end, that the result was invalidated after the flight had started.
   const joined = (again: Act | undefined): Then => (landing, asking) => {
     const instead = insteadOf(landing, asking)
-    if (instead !== undefined) return Effect.succeed(instead)
+    if (instead !== undefined) return finished(asking, instead)
     if (landing.stale !== undefined) return acting(again ?? insist, asking)
     const { current, request: { durable } } = asking
     return again !== undefined && (!graph.isUntouched(landing) || (durable === true && isUnsaved(landing)))
       ? acting(again, asking)
-      : Effect.succeed(answer("joined", landing, current))
+      : finished(asking, answer("joined", landing, current))
   }
   const orRepeated = joined((asking, resume) => attempt(asking, resume, false, undefined))
   const orComputed = joined(computed)
@@ -256,14 +256,16 @@ export const makeLookups = ({ backOff, bus, clock, flying, graph, judge, log, sh
 
   const started: Then = (landing, asking) => {
     const instead = insteadOf(landing, asking)
-    if (instead !== undefined) return Effect.succeed(instead)
+    if (instead !== undefined) return finished(asking, instead)
     if (landing.stale !== undefined) return acting(insist, asking)
     const how = landing.exit !== undefined ? "miss" : landing.entry === undefined ? "elsewhere" : "hit"
-    return Effect.succeed(answer(how, landing, asking.current))
+    return finished(asking, answer(how, landing, asking.current))
   }
 
-  return lookup
+  return ask
 }
+
+const finished = (asking: Asking, answer: Answer): Answering => asking.finish(answer, asking.request)
 
 const acting = (act: Act, asking: Asking): Answering => Effect.callback((resume) => act(asking, resume))
 

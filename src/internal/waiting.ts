@@ -6,7 +6,6 @@
  */
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import type * as CacheError from "../CacheError.ts"
 import { isServable } from "./aging.ts"
 import { maxStacked } from "./computing.ts"
 import type { CurrentFlight, Flight, Landing, Waiter } from "./flight.ts"
@@ -22,11 +21,17 @@ export interface Asking {
   readonly fiber: Fiber.Fiber<unknown, unknown>
   /** The computation that asks, if it is one. */
   readonly current: CurrentFlight["Service"] | undefined
+  /** What is made of the answer, in the step in which it is given. */
+  readonly finish: Finish
   /** Whether nothing may be read that was there before. */
   readonly doubts?: boolean | undefined
 }
 
-type Answering = Effect.Effect<Answer, CacheError.CacheError>
+/** Goes on with an answer. */
+export type Finish = (answer: Answer, request: Lookup) => Answering
+
+/** An answer, or what was made of it. */
+export type Answering = Effect.Effect<unknown, unknown, any>
 
 /** Goes on with an answer, or with what leads to one. */
 export type Resume = (answering: Answering) => void

@@ -47,8 +47,8 @@ const open = () => {
     Effect.callback((resume) =>
       waiting.await(
         flight,
-        { request: { ...request, ...options }, fiber: Fiber.getCurrent()!, current: undefined },
-        resume,
+        { request: { ...request, ...options }, fiber: Fiber.getCurrent()!, current: undefined, finish: Effect.succeed },
+        (answering) => resume(answering as Effect.Effect<Answer>),
         (landing) => Effect.succeed(answerOf(landing))
       )
     )
