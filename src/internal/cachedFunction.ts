@@ -121,19 +121,20 @@ export const makeCachedFunction = Effect.fnUntraced(function*(
       error: resultError(name, cause)
     })
     try {
-      const produced = Effect.flatMapEager(form.encode(value), (json) => {
-        const body = JSON.stringify(json)
-        return Effect.flatMapEager(form.comesBack(value, body), (comesBack) => {
-          if (!comesBack) {
-            const error = resultError(name, "its JSON form is that of another value of the schema")
-            return Effect.succeed<Computed>({ value, body, failure, timeToLive: 0, rejected: "result", error })
-          }
-          return Effect.matchEager(millis, {
-            onFailure: (error): Computed => ({ value, body, failure, timeToLive: 0, rejected: "policy", error }),
-            onSuccess: (timeToLive): Computed => ({ value, body, failure, timeToLive })
+      const produced = Effect.flatMapEager(
+        form.write(value),
+        (body) =>
+          Effect.flatMapEager(form.comesBack(value, body), (comesBack) => {
+            if (!comesBack) {
+              const error = resultError(name, "its JSON form is that of another value of the schema")
+              return Effect.succeed<Computed>({ value, body, failure, timeToLive: 0, rejected: "result", error })
+            }
+            return Effect.matchEager(millis, {
+              onFailure: (error): Computed => ({ value, body, failure, timeToLive: 0, rejected: "policy", error }),
+              onSuccess: (timeToLive): Computed => ({ value, body, failure, timeToLive })
+            })
           })
-        })
-      })
+      )
       return successOf(produced) ??
         Effect.catchCause(produced, (cause) => Effect.succeed(unusable(Cause.squash(cause))))
     } catch (thrown) {
@@ -214,8 +215,8 @@ export const makeCachedFunction = Effect.fnUntraced(function*(
     ): Effect.Effect<Checked, CacheError.CacheError> =>
       entry.head !== undefined ? Effect.fail(unreadable(entry, "a result has no \"head\"")) : Effect.mapError(
         Effect.gen(function*() {
-          const { encode } = entry.failed ? errors : results
-          const body = JSON.stringify(yield* provide(encode(yield* decodeEntry(entry, strictly))))
+          const { write } = entry.failed ? errors : results
+          const body = yield* provide(write(yield* decodeEntry(entry, strictly)))
           // A flight that nobody sees, for the tags that are known beforehand.
           const flight = new Flight({}, key, 0, 0, undefined)
           flight.addTags([tag, keyTag(tag, key.slice(prefix.length))])
@@ -227,11 +228,7 @@ export const makeCachedFunction = Effect.fnUntraced(function*(
       ),
     /** The function itself, past the cache. */
     bypass: (decoded: unknown, varied: unknown) => f(decoded, varied),
-    encodeBody: (value: unknown) =>
-      Effect.map(
-        Effect.mapError(provide(results.encode(value)), (cause) => resultError(name, cause)),
-        (json) => JSON.stringify(json)
-      ),
+    encodeBody: (value: unknown) => Effect.mapError(provide(results.write(value)), (cause) => resultError(name, cause)),
     /**
      * The typed result of an answer. An entry that cannot be decoded is discarded, and `again` is asked for another
      * answer, once.

@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
 import * as Schema from "effect/Schema"
 import * as CacheEntry from "../CacheEntry.ts"
+import { successOf } from "./eager.ts"
 import { lossOf } from "./faithful.ts"
 import { frozenJson } from "./freeze.ts"
 import { isPlainJson, isPlainText } from "./plainJson.ts"
@@ -19,9 +20,21 @@ export const makeJsonForm = (schema: Schema.Top) => {
   const loss = lossOf(schema.ast)
 
   const isPlain = loss === "none" && isPlainJson(schema.ast)
+  const encodePlain = Schema.encodeUnknownEffect(schema)
+
+  // A plain value is its own JSON form, unless it holds a number that has none and is a text there. So it is written as its own
+  // schema encodes it, which has no other forms of each number to try, and what that refuses is refused by the codec, in its words.
+  const writePlain = (value: unknown): Effect.Effect<string> | undefined => {
+    const encoded = successOf(encodePlain(value))
+    if (encoded === undefined) return undefined
+    const text = JSON.stringify(encoded.value)
+    return !text.includes("null") || isFiniteJson(encoded.value) ? Effect.succeed(text) : undefined
+  }
 
   return {
-    encode,
+    /** The JSON text of a value. */
+    write: (value: unknown): Effect.Effect<string, Schema.SchemaError, unknown> =>
+      (isPlain ? writePlain(value) : undefined) ?? Effect.mapEager(encode(value), (json) => JSON.stringify(json)),
     decode,
     /** The value of an entry that is as this schema has written it, where that is what `JSON.parse` makes of it: frozen. */
     parse: (entry: CacheEntry.CacheEntry): { readonly value: unknown } | undefined => {
@@ -46,3 +59,9 @@ export const makeJsonForm = (schema: Schema.Top) => {
 }
 
 const surely = Effect.succeed(true)
+
+// `JSON.stringify` writes a number that is not finite as null.
+const isFiniteJson = (json: unknown): boolean =>
+  typeof json === "number"
+    ? Number.isFinite(json)
+    : typeof json !== "object" || json === null || Object.values(json).every(isFiniteJson)

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Schema } from "effect"
+import { Effect, Schema } from "effect"
+import { makeJsonForm } from "../../src/internal/jsonForm.ts"
 import { isPlainJson, isPlainText } from "../../src/internal/plainJson.ts"
 
 interface Tree {
@@ -36,6 +37,11 @@ describe("isPlainJson", () => {
       "NaN",
       "b"
     ]]]],
+    ["nulls beside numbers", Schema.Array(Schema.NullOr(Schema.Number)), [[null, 1], [null, NaN], [1, -0]]],
+    ["structs that say nothing", Schema.Struct({}), [{}, { a: 1, b: NaN, c: [null] }]],
+    ["records by number", Schema.Record(Schema.Number, Schema.NullOr(Schema.Number)), [{ 1: 2, 7: null }, {
+      1: Infinity
+    }]],
     ["records", Schema.Record(Schema.String, Schema.Number), [
       {},
       { a: 1, toString: 2 },
@@ -53,12 +59,35 @@ describe("isPlainJson", () => {
   ])("holds for %s: what is parsed is what would be decoded", (_, schema, values) => {
     assert.isTrue(isPlainJson(schema.ast))
     const codec = Schema.toCodecJson(schema)
+    const form = makeJsonForm(schema)
     for (const value of values) {
       const text = JSON.stringify(Schema.encodeUnknownSync(codec)(value))
+      assert.strictEqual(Effect.runSync(form.write(value) as Effect.Effect<string>), text)
       const decoded = Schema.decodeUnknownSync(codec)(JSON.parse(text))
       if (isPlainText(text)) assert.deepStrictEqual(JSON.parse(text), decoded)
       // What is left to the schema are a number without a JSON form, and texts that look as if they held one.
       else assert.match(text, /Infinity"|NaN"|__proto__/)
+    }
+  })
+
+  it("refuses what its codec refuses, and says so in the same words", () => {
+    const fields = { id: Schema.Int, name: Schema.NonEmptyString, kind: Schema.Literals(["a", 1]) }
+    for (
+      const schema of [Schema.Struct(fields), Schema.Array(Schema.Struct(fields)), Schema.NullOr(Schema.Struct(fields))]
+    ) {
+      const { write } = makeJsonForm(schema)
+      const encode = Schema.encodeUnknownEffect(Schema.toCodecJson(schema))
+      const good = { id: 1, name: "x", kind: "a" }
+      for (
+        const bad of [{ ...good, id: 1.5 }, { ...good, id: NaN }, { ...good, name: "" }, { ...good, kind: 2 }, {
+          id: 1
+        }, 7]
+      ) {
+        for (const value of [bad, [good, bad]]) {
+          const refusal = Effect.runSync(Effect.flip(write(value) as Effect.Effect<string, Schema.SchemaError>))
+          assert.strictEqual(refusal.message, Effect.runSync(Effect.flip(encode(value))).message)
+        }
+      }
     }
   })
 
