@@ -10,7 +10,6 @@ export const maxTagBytes = 256
 export const maxTagSegments = 17
 
 const wellFormed = /^(?:[\w.-]|%[0-9A-F]{2})+(?::(?:[\w.-]|%[0-9A-F]{2})+)*$/
-const plainSegment = /^[\w.-]+$/
 
 /**
  * Says why a text is not a tag, or `undefined` when it is one.
@@ -47,14 +46,21 @@ const countSegments = (text: string): number => {
  * NUL character, which no longer has that form, is `%00%00`.
  */
 export const escapeSegment = (text: string): string => {
-  if (plainSegment.test(text)) return text
-  return text.length === 0 ? "%00" : text.replace(/[^\w.-]/gu, escapeCharacter)
+  if (text.length === 0) return "%00"
+  let out = ""
+  let copied = 0
+  for (let index = 0; index < text.length; index++) {
+    const code = text.charCodeAt(index)
+    if (code >= escaped.length) return text.replace(/[^\w.-]/gu, escapeCharacter)
+    const instead = escaped[code]
+    if (instead === undefined) continue
+    out += text.slice(copied, index) + instead
+    copied = index + 1
+  }
+  return copied === 0 ? text : out + text.slice(copied)
 }
 
-const escapeCharacter = (character: string): string => {
-  const code = character.charCodeAt(0)
-  return escaped[code] ?? encodeBytes(character)
-}
+const escapeCharacter = (character: string): string => escaped[character.charCodeAt(0)] ?? encodeBytes(character)
 
 // `encodeURIComponent` leaves !'()*~ alone and refuses a lone surrogate, which has no UTF-8 form: it is written as the
 // three bytes that UTF-8 would give its code point, so that different texts stay different.
@@ -68,8 +74,11 @@ const encodeBytes = (character: string): string => {
 
 const percent = (byte: number): string => "%" + byte.toString(16).toUpperCase().padStart(2, "0")
 
-// Of ASCII, made once: the tag of every key has some of them.
-const escaped: ReadonlyArray<string> = Array.from({ length: 0x80 }, (_, code) => code === 0 ? "%00%00" : percent(code))
+// Of ASCII, made once: the tag of every key has some of them. What stays as it is has none.
+const escaped: ReadonlyArray<string | undefined> = Array.from(
+  { length: 0x80 },
+  (_, code) => /[\w.-]/.test(String.fromCharCode(code)) ? undefined : code === 0 ? "%00%00" : percent(code)
+)
 
 /**
  * Whether invalidating `tags` ends what carries a tag: it or one of its ancestors is among them. None at all ends everything.
