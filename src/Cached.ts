@@ -467,7 +467,7 @@ export const route = <
     yield* router.add(
       method,
       path,
-      serve(cached[TypeId], definition.headers ?? {}, definition.http) as Handler<
+      Effect.withFiber(serve(cached[TypeId], definition.headers ?? {}, definition.http)) as Handler<
         E | VaryBy.Error<VB>,
         VaryBy.Services<VB>
       >

@@ -20,7 +20,7 @@ import type { HttpPolicy } from "./HttpPolicy.ts"
 import { makeCachedFunction } from "./internal/cachedFunction.ts"
 import type { BypassDetail } from "./internal/http/cacheStatus.ts"
 import { hasCredentials } from "./internal/http/httpPolicy.ts"
-import { serve, serveUncached } from "./internal/http/serve.ts"
+import { type InFiber, serve, serveUncached } from "./internal/http/serve.ts"
 import { sharedHandler } from "./internal/http/sharedHandler.ts"
 import { makeWhole } from "./internal/http/whole.ts"
 import { ResultCache } from "./ResultCache.ts"
@@ -189,7 +189,7 @@ export const cached: {
 } = (first: unknown, second?: unknown): any => { // one implementation for three signatures
   if (Cached.isCached(first)) {
     const { headers = {}, http } = (second ?? {}) as ServeOptions
-    return serve(first[Cached.TypeId], headers, http)
+    return Effect.withFiber(serve(first[Cached.TypeId], headers, http))
   }
   if (isDefinition(second)) return cachedValue(first as Handler, second)
   const definition = Array.isArray(second) ? { deps: second } : (second ?? {}) as ResponseDefinition
@@ -208,30 +208,30 @@ type AnyDefinition = ValueDefinition<Schema.Struct.Fields, Schema.Top, any, Vary
 
 const isDefinition = (u: unknown): u is AnyDefinition => typeof u === "object" && u !== null && "success" in u
 
-type Mounted = Effect.Effect<Response, unknown, any>
+type Handling = Effect.Effect<Response, unknown, any>
 type Route = HttpRouter.Route<unknown, unknown>
 
 // A handler learns from the request where it is mounted and which cache is there. What it makes of that is made once for
 // both: the entry in the map is set before the making starts.
 const mounted = (
-  make: (cache: ResultCache["Service"], route: Route) => Effect.Effect<Mounted, CacheError.CacheError>
-): Mounted => {
-  const caches = new WeakMap<object, WeakMap<Route, Mounted>>()
+  make: (cache: ResultCache["Service"], route: Route) => Effect.Effect<InFiber, CacheError.CacheError>
+): Handling => {
+  const caches = new WeakMap<object, WeakMap<Route, InFiber>>()
   return Effect.withFiber((fiber) => {
     const context = fiber.context as Context.Context<ResultCache | HttpRouter.RouteContext>
     const cache = Context.getUnsafe(context, ResultCache)
     const { route } = Context.getUnsafe(context, HttpRouter.RouteContext)
     const known = caches.get(cache)?.get(route)
-    if (known !== undefined) return known
-    const routes = caches.get(cache) ?? new WeakMap<Route, Mounted>()
+    if (known !== undefined) return known(fiber)
+    const routes = caches.get(cache) ?? new WeakMap<Route, InFiber>()
     caches.set(cache, routes)
     // The making belongs to nobody: a client that hangs up leaves it to the others.
     const made = Effect.runForkWith(withoutRequest(fiber.context))(make(cache, route))
     const mounting = Effect.flatMap(Fiber.join(made), (handler) => {
       routes.set(route, handler)
-      return handler
+      return Effect.withFiber(handler)
     })
-    routes.set(route, mounting)
+    routes.set(route, () => mounting)
     // What could not be made, because the log did not answer, is tried again by the next request.
     made.addObserver((exit) => {
       if (Exit.isFailure(exit)) routes.delete(route)
@@ -242,7 +242,7 @@ const mounted = (
 
 const nameOf = (name: string | undefined, route: Route): string => name ?? `${route.method} ${route.path}`
 
-const cachedValue = (handler: Handler, definition: AnyDefinition): Mounted =>
+const cachedValue = (handler: Handler, definition: AnyDefinition): Handling =>
   mounted(Effect.fnUntraced(function*(cache, route) {
     const { headers = {}, http, name, varyBy } = definition
     const fn = yield* makeCachedFunction(nameOf(name, route), definition, handler, Context.empty(), cache.policy)
@@ -273,7 +273,7 @@ const cachedValue = (handler: Handler, definition: AnyDefinition): Mounted =>
 const cachedResponse = (
   handler: (request: HttpServerRequest.HttpServerRequest) => Effect.Effect<Response, unknown, any>,
   definition: ResponseDefinition<VaryBy>
-): Mounted =>
+): Handling =>
   mounted(Effect.fnUntraced(function*(cache, route) {
     const { varyBy } = definition
     const name = nameOf(definition.name, route)
@@ -290,20 +290,20 @@ const withoutRequest: (context: Context.Context<never>) => Context.Context<never
 )
 
 interface Guarded {
-  readonly served: Mounted
-  readonly uncached: (detail: BypassDetail) => Mounted
+  readonly served: InFiber
+  readonly uncached: (detail: BypassDetail) => Handling
 }
 
 // Without `varyBy` nobody has said what a response to somebody's credentials depends on.
-const guarded = (varyBy: unknown, served: Mounted, uncached: Guarded["uncached"]): Guarded => ({
+const guarded = (varyBy: unknown, served: InFiber, uncached: Guarded["uncached"]): Guarded => ({
   uncached,
-  served: varyBy !== undefined ? served : Effect.withFiber((fiber) => {
+  served: varyBy !== undefined ? served : (fiber) => {
     const request = Context.getUnsafe(
       fiber.context as Context.Context<HttpServerRequest.HttpServerRequest>,
       HttpServerRequest.HttpServerRequest
     )
-    return hasCredentials(request) ? uncached("credentials") : served
-  })
+    return hasCredentials(request) ? uncached("credentials") : served(fiber)
+  }
 })
 
 // A handler whose name is taken works, past the cache: two handlers must never get each other's results.
@@ -311,12 +311,12 @@ const claimed = (
   cache: ResultCache["Service"],
   name: string,
   { served, uncached }: Guarded
-): Effect.Effect<Mounted, CacheError.CacheError> =>
+): Effect.Effect<InFiber, CacheError.CacheError> =>
   Effect.matchEffect(cache.claim(name, undefined), {
     onSuccess: () => Effect.succeed(served),
     onFailure: (error) =>
       error.reason._tag === "DefinitionError"
-        ? Effect.succeed(Effect.tap(uncached("name-taken"), () => Effect.logWarning(error.message)))
+        ? Effect.succeed(() => Effect.tap(uncached("name-taken"), () => Effect.logWarning(error.message)))
         : Effect.fail(error)
   })
 

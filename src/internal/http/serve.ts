@@ -23,6 +23,9 @@ import { isStored, respondAnswer, respondHit } from "./respond.ts"
 type Request = HttpServerRequest.HttpServerRequest
 type Handler = Effect.Effect<HttpServerResponse.HttpServerResponse, unknown, any>
 
+/** A handler that is asked in the step of the fiber that asks. */
+export type InFiber = (fiber: Fiber.Fiber<unknown, unknown>) => Handler
+
 /** A cached function that is bound to a cache. */
 export interface Served {
   readonly fn: CachedFunction
@@ -48,7 +51,7 @@ export const serve = (
   headers: Readonly<Record<string, string | undefined>>,
   http?: HttpPolicy,
   guarded = false
-): Handler => {
+): InFiber => {
   const { fingerprint, input, strong } = fn
   const fields: Fields = { names: input.names, lists: input.lists, headers: lowerCase(headers) }
   const mapped = Object.values(fields.headers).filter((header) => header !== undefined)
@@ -124,31 +127,34 @@ export const serve = (
     return respondAnswer(entry, answer, request, cache.now(), style)
   }
 
-  return Effect.withFiber((fiber) => {
-    const request = Context.getUnsafe(fiber.context, HttpServerRequest.HttpServerRequest)
+  const ask = (fiber: Asking["fiber"], request: Request, known: string | undefined): Handler => {
     const asking: Asking = { request, asked: style.obeys ? askedBy(request) : undefined, fiber }
-    if (!isBodiless(request)) {
-      return Effect.flatMap(readBody(request, (cause) => inputError(fn.name, cause)), (body) =>
-        Effect.flatMap(
-          varyBy ?? Effect.undefined,
-          (varied) => handle(asking, readInput(fields, fiber.context, request, body), varied, undefined)
-        ))
+    const handled = (body: Encoded) => {
+      const values = readInput(fields, fiber.context, request, body)
+      return varyBy === undefined
+        ? handle(asking, values, undefined, known)
+        : Effect.flatMap(varyBy, (varied) => handle(asking, values, varied, known))
     }
-    const known = keyOf(fiber.context, request)
-    if (varyBy !== undefined) {
-      return Effect.flatMap(
-        varyBy,
-        (varied) => handle(asking, readInput(fields, fiber.context, request, noBody), varied, known)
-      )
-    }
+    return isBodiless(request)
+      ? handled(noBody)
+      : Effect.flatMap(readBody(request, (cause) => inputError(fn.name, cause)), handled)
+  }
+
+  const isPlain = varyBy === undefined && !strong && !style.obeys
+
+  return (fiber) => {
+    const request = Context.getUnsafe(fiber.context, HttpServerRequest.HttpServerRequest)
+    const known = isBodiless(request) ? keyOf(fiber.context, request) : undefined
     // The hit path of nearly all requests. Anything else is for `handle`, which begins anew.
-    const entry = asking.asked === undefined ? peek(asking, known) : undefined
-    if (entry === undefined || entry.failed) {
-      return handle(asking, readInput(fields, fiber.context, request, noBody), undefined, known)
+    if (isPlain && known !== undefined && !claim.released) {
+      const entry = cache.peek(known, fingerprint, fiber)
+      if (entry !== undefined && !entry.failed) {
+        cache.took(entry, fiber)
+        return respondHit(entry, request, cache.now(), style)
+      }
     }
-    cache.took(entry, fiber)
-    return respondHit(entry, request, cache.now(), style)
-  })
+    return ask(fiber, request, known)
+  }
 }
 
 /**

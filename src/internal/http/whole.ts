@@ -22,6 +22,7 @@ import { styleOf } from "./httpPolicy.ts"
 import { isPart, readerOf } from "./recordedRequest.ts"
 import { anew, type Asked, askedBy } from "./requestDirectives.ts"
 import { isStored, respondAnswer, respondHit } from "./respond.ts"
+import type { InFiber } from "./serve.ts"
 import { makeVariants } from "./variants.ts"
 import { type Asking as Computing, makeComputation, type Params, type RequestServices } from "./wholeComputation.ts"
 import { keyOf, makeWholeKeys } from "./wholeKeys.ts"
@@ -116,7 +117,7 @@ export const makeWhole = Effect.fnUntraced(function*(
     }
   })
 
-  const served: Effect.Effect<Response, unknown, any> = Effect.withFiber((fiber) => {
+  const served: InFiber = (fiber) => {
     const context = fiber.context as Context.Context<RequestServices>
     const request = Context.getUnsafe(context, HttpServerRequest.HttpServerRequest)
     if (request.method !== "GET" && request.method !== "HEAD") return uncached("method")
@@ -129,7 +130,7 @@ export const makeWhole = Effect.fnUntraced(function*(
         Effect.flatMap(varyBy, (varied) => withVaried(path, varied)),
         (base) => attempt({ base, request, context, fiber, asked }, maxAttempts)
       )
-  })
+  }
 
   const attempt = (
     asking: Asking,
