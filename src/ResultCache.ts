@@ -305,7 +305,7 @@ export const make = Effect.fnUntraced(function*(
     counts: Effect.sync(() => ({ ...counts })),
     peek,
     took,
-    isFlying: (key) => flying.flights.has(key),
+    isFlying: (key) => flying.flights.get(key) !== undefined,
     lookup: (lookup) => ask(lookup, Effect.succeed) as Effect.Effect<Answer, CacheError.CacheError>,
     // What is made of an answer, and nothing else, comes out of it.
     ask: ask as ResultCache["Service"]["ask"],

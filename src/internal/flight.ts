@@ -18,8 +18,8 @@ import type * as CacheEvent from "../CacheEvent.ts"
 import { Collected } from "./collected.ts"
 import { tagError } from "./errors.ts"
 import { type Moment, olderOf } from "./moment.ts"
+import { Line, type Placed } from "./passing.ts"
 import { tagProblem } from "./tagText.ts"
-import { type Placed, WaitingList } from "./waitingList.ts"
 
 /** How many computations run in this process: while there is none, no fiber runs in one. */
 export const airborne = { count: 0 }
@@ -146,7 +146,7 @@ export class Flight {
   /** The revision at which what is known of it was last found untouched. */
   untouchedAt = -1
 
-  private readonly waiting = new WaitingList<Waiter>()
+  private readonly waiting = new Line<Waiter>()
   private readonly collected = new Collected()
   // Most computations ask for nothing.
   private waitsFor: Map<Flight, number> | undefined = undefined
@@ -223,7 +223,7 @@ export class Flight {
 
   /** One more waits, until the flight lands. */
   board(waiter: Waiter): void {
-    this.waiting.add(waiter)
+    this.waiting.join(waiter)
     waiter.inside?.startWaitingFor(this)
   }
 
@@ -234,7 +234,7 @@ export class Flight {
 
   /** One waits no longer. Whether it did. */
   leave(waiter: Waiter): boolean {
-    if (!this.waiting.delete(waiter)) return false
+    if (!this.waiting.leave(waiter)) return false
     waiter.inside?.stopWaitingFor(this)
     return true
   }
@@ -254,7 +254,7 @@ export class Flight {
     this.held = true
     // Not those who come because of that.
     resuming((failed) => {
-      for (const waiter of this.waiting.toArray()) if (waiter.takes(landing)) this.letGo(waiter, landing, failed)
+      for (const waiter of this.waiting.members) if (waiter.takes(landing)) this.letGo(waiter, landing, failed)
     })
   }
 

@@ -24,7 +24,7 @@ import type { Judge } from "./judge.ts"
 import { settled } from "./landing.ts"
 import type { Lookup } from "./lookup.ts"
 import { type Moment, momentOf } from "./moment.ts"
-import { Line, type Place, Table } from "./passing.ts"
+import { Line, Place, Table } from "./passing.ts"
 import { makeSearching } from "./searching.ts"
 import type { Finding, Got, Shelf } from "./shelf.ts"
 
@@ -84,7 +84,7 @@ export const makeFlying = (
 ) => {
   const flights = new Table<Flight>()
   // They have no fiber that the scope would end.
-  const looking = new Line<Flight>()
+  const looking = new Line<Place<Flight>>()
 
   const retire = (flight: Flight) => {
     if (flights.get(flight.key) === flight) flights.delete(flight.key)
@@ -203,8 +203,8 @@ export const makeFlying = (
       end(flight, reached(flight, request, finding.entry))
     })
     if (flight.fiber !== undefined || flight.landing !== undefined) return
-    const left = looking.join(flight)
-    place = left
+    const left = place = new Place(flight)
+    looking.join(left)
     // By its name: V8 puts a function that is written where it is assigned to a property among what is old at once, and that keeps the
     // flight with its result until the next full collection.
     const stopLooking = () => {
@@ -245,7 +245,7 @@ export const makeFlying = (
     start,
     /** Ends the flights that only look into the store. */
     stopLooking: Effect.suspend(() =>
-      Effect.forEach(looking.members, (flight) => flight.stopLooking?.() ?? Effect.void, {
+      Effect.forEach(looking.members, ({ value }) => value.stopLooking?.() ?? Effect.void, {
         concurrency: "unbounded",
         discard: true
       })

@@ -4,7 +4,7 @@
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import type * as Scope from "effect/Scope"
-import { Line } from "./passing.ts"
+import { Line, Place } from "./passing.ts"
 
 /** Calls `end`, which must not throw, when the time is over, unless the returned function is called before. */
 export type Watch = (end: () => void) => () => void
@@ -22,7 +22,7 @@ export const makeTimeLimit = Effect.fnUntraced(function*(limit: number): Effect.
   if (limit === Infinity) return () => () => {}
   const steps = Math.max(1, Math.min(8, Math.floor(limit)))
   const busy = Latch.makeUnsafe(false)
-  const line = new Line<Waiting>()
+  const line = new Line<Place<Waiting>>()
   let now = 0
   let isClosed = false
 
@@ -65,7 +65,8 @@ export const makeTimeLimit = Effect.fnUntraced(function*(limit: number): Effect.
       return () => {}
     }
     const isFirst = line.first === undefined
-    const place = line.join({ since: now, end })
+    const place = new Place({ since: now, end })
+    line.join(place)
     if (isFirst) busy.openUnsafe()
     return () => void line.leave(place)
   }

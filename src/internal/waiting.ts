@@ -120,7 +120,7 @@ export const makeWaiting = ({ judge: { isValid }, now, retire }: Parts) => {
 class Waiting implements Waiter {
   readonly asking: Asking
   timer: Fiber.Fiber<unknown> | undefined = undefined
-  list: object | undefined = undefined
+  line: object | undefined = undefined
   before: Waiter | undefined = undefined
   after: Waiter | undefined = undefined
   private readonly resume: Resume

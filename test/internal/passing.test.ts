@@ -1,39 +1,42 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Line, Table } from "../../src/internal/passing.ts"
+import { Line, Place, Table } from "../../src/internal/passing.ts"
 
-const members = (line: Line<string>) => {
-  const values: Array<string> = []
-  for (let place = line.first; place !== undefined; place = place.after) values.push(place.value)
-  assert.deepStrictEqual(line.members, values)
-  return values.join("")
+const namesIn = (line: Line<Place<string>>) => {
+  const names: Array<string> = []
+  for (let one = line.first; one !== undefined; one = one.after) names.push(one.value)
+  assert.deepStrictEqual(line.members.map(({ value }) => value), names)
+  assert.strictEqual(line.size, names.length)
+  return names.join("")
 }
 
 describe("Line", () => {
   it("is in the order in which its members came, whoever leaves", () => {
-    for (const leaving of ["a", "b", "c", "d", "ad", "da", "bc", "abcd", "dcba", "cadb"]) {
-      const line = new Line<string>()
-      const places = new Map(["a", "b", "c", "d"].map((name) => [name, line.join(name)]))
-      for (const name of leaving) assert.isTrue(line.leave(places.get(name)!))
+    for (const leaving of ["", "a", "b", "c", "d", "ad", "da", "bc", "abcd", "dcba", "cadb"]) {
+      const line = new Line<Place<string>>()
+      const all = ["a", "b", "c", "d"].map((name) => new Place(name))
+      for (const one of all) line.join(one)
+      for (const name of leaving) assert.isTrue(line.leave(all.find(({ value }) => value === name)!))
       const left = ["a", "b", "c", "d"].filter((name) => !leaving.includes(name)).join("")
-      assert.strictEqual(members(line), left)
-      line.join("e")
-      assert.strictEqual(members(line), `${left}e`)
+      assert.strictEqual(namesIn(line), left)
+      line.join(new Place("e"))
+      assert.strictEqual(namesIn(line), `${left}e`)
     }
   })
 
-  it("is left once", () => {
-    const line = new Line<string>()
-    const first = line.join("a")
-    line.join("b")
-    assert.isTrue(line.leave(first))
-    assert.isFalse(line.leave(first))
-    assert.strictEqual(members(line), "b")
+  it("is left once, and only by who is in it", () => {
+    const [line, other] = [new Line<Place<string>>(), new Line<Place<string>>()]
+    const mine = new Place("a")
+    line.join(mine)
+    assert.deepStrictEqual([line.has(mine), other.has(mine), other.leave(mine)], [true, false, false])
+    assert.deepStrictEqual([line.leave(mine), line.leave(mine), line.has(mine), line.size], [true, false, false, 0])
+    other.join(mine)
+    assert.deepStrictEqual([line.has(mine), other.has(mine), namesIn(other)], [false, true, "a"])
   })
 
   it("has no way from who has left to who is in it", () => {
-    const line = new Line<string>()
-    const [a, b] = [line.join("a"), line.join("b")]
-    line.join("c")
+    const line = new Line<Place<string>>()
+    const [a, b, c] = [new Place("a"), new Place("b"), new Place("c")]
+    for (const one of [a, b, c]) line.join(one)
     line.leave(b)
     line.leave(a)
     assert.deepStrictEqual([a.before, a.after, b.before, b.after], [undefined, undefined, undefined, undefined])

@@ -8,7 +8,7 @@ import * as CircuitBreaker from "effect/persistence/CircuitBreaker"
 import type * as Scope from "effect/Scope"
 import type * as CacheError from "../../CacheError.ts"
 import { serverError } from "../errors.ts"
-import { Line } from "../passing.ts"
+import { Line, Place } from "../passing.ts"
 import { steadyClock } from "../steadyClock.ts"
 import { makeTimeLimit } from "../timeLimit.ts"
 import { replyError, timedOut } from "./replyError.ts"
@@ -96,10 +96,10 @@ type InTime = <A>(
 
 const makeInTime = Effect.fnUntraced(function*(limit: number): Effect.fn.Return<InTime, never, Scope.Scope> {
   const watch = yield* makeTimeLimit(limit)
-  const underWay = new Line<(error: CacheError.CacheError) => void>()
+  const underWay = new Line<Place<(error: CacheError.CacheError) => void>>()
   yield* Effect.addFinalizer(() =>
     Effect.sync(() => {
-      for (const end of underWay.members) end(closed())
+      for (const { value: end } of underWay.members) end(closed())
     })
   )
 
@@ -109,7 +109,8 @@ const makeInTime = Effect.fnUntraced(function*(limit: number): Effect.fn.Return<
         if (settle()) resume(failed(error))
       }
       const stop = watch(() => end(timedOut()))
-      const place = underWay.join(end)
+      const place = new Place(end)
+      underWay.join(place)
       // An answer that comes too late finds nobody waiting.
       const settle = () => {
         stop()
