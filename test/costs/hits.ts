@@ -11,6 +11,7 @@ import { check, computed, ids, inFiber, inTurn, open, print, schema } from "./su
 export interface Hits {
   readonly fiberHit: Subject
   readonly routeHit: Subject
+  readonly wholeHit: Subject
   readonly peek: Subject
   readonly miss: Counts
   /** Results that were decoded for hits. */
@@ -32,6 +33,7 @@ const nothing = inFiber(() => Exit.void)
 const hit = inFiber((index) => articleOf(inputs[index % ids]!))
 const prebuilt = inTurn((id) => request("prebuilt", id))
 const routeHit = inTurn((id) => request("cached", id))
+const wholeHit = inTurn((id) => request("whole", id))
 const idle = inTurn(() => {})
 const keys = inputs.map(({ id }) => `article\t{"id":${id}}`)
 const peek = inTurn((id) => cache.peek(keys[id]!, fingerprint))
@@ -49,12 +51,15 @@ const subject = (work: (times: number) => void, control: (times: number) => void
 })
 
 await fill()
-check(computed.count === 2 * ids, "everything is computed once")
+check(computed.count === 3 * ids, "everything is computed once")
 await Effect.runPromise(toldOf({ id: 7 }))
 schema.decoded = 0
 const before = computed.count
 const fiberHit = subject(hit, nothing)
 const ofRoute = subject(routeHit, prebuilt)
+request("whole", 7)
+check(response()?.headers["cache-status"] === "effect-cached; hit", "the whole response is hit")
+const ofWhole = subject(wholeHit, prebuilt)
 request("cached", 7)
 check(response()?.headers["cache-status"] === "effect-cached; hit", "the route is hit")
 check(cache.peek(keys[7]!, fingerprint) !== undefined, "there is something to peek at")
@@ -93,4 +98,4 @@ const herd = await runtime.runPromise(Effect.gen(function*() {
 }))
 await close()
 
-print({ fiberHit, routeHit: ofRoute, peek: ofPeek, miss, decoded, herd } satisfies Hits)
+print({ fiberHit, routeHit: ofRoute, wholeHit: ofWhole, peek: ofPeek, miss, decoded, herd } satisfies Hits)

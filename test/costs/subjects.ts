@@ -1,8 +1,8 @@
 /**
- * What is counted: a cached function and a cached route, and what they are compared with.
+ * What is counted: a cached function, a cached route and a response that is cached whole, and what they are compared with.
  */
 import { Clock, Context, Effect, Exit, Layer, ManagedRuntime, Schema, SchemaTransformation, Scope } from "effect"
-import { Cached, ResultCache } from "effect-cached"
+import { Cached, cached, ResultCache } from "effect-cached"
 import type * as CacheError from "effect-cached/CacheError"
 import { HttpClientRequest, HttpEffect, HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { Article, article } from "../../benchmark/fixtures.ts"
@@ -46,7 +46,7 @@ const textOf = (id: number, bytes: number) => {
 
 const deps = ({ id }: { readonly id: number }) => [`article:${id}`, "articles", `author:${id}`]
 
-/** A cache with one function and one route over it, whose results have so many bytes: by default, about 1 KB. */
+/** A cache with functions and routes over it, whose results have so many bytes: by default, about 1 KB. */
 export const open = async (
   layer: Layer.Layer<ResultCache.ResultCache, CacheError.CacheError>,
   bytes: number = 0
@@ -68,7 +68,18 @@ export const open = async (
   const prebuilt = HttpServerResponse.text(JSON.stringify(textOf(7, bytes)), { contentType: "application/json" })
   const routes = Layer.mergeAll(
     HttpRouter.add("GET", "/prebuilt/:id", prebuilt),
-    Cached.route("GET", "/cached/:id", { input: { id: Schema.NumberFromString }, success: Told, deps }, compute)
+    Cached.route("GET", "/cached/:id", { input: { id: Schema.NumberFromString }, success: Told, deps }, compute),
+    HttpRouter.add(
+      "GET",
+      "/whole/:id",
+      cached(
+        Effect.flatMap(
+          HttpRouter.params,
+          ({ id }) => Effect.map(compute({ id: Number(id) }), (article) => HttpServerResponse.jsonUnsafe(article))
+        ),
+        { deps: ({ id }) => deps({ id: Number(id) }) }
+      )
+    )
   ).pipe(Layer.provide(Layer.succeed(ResultCache.ResultCache)(cache)))
   const scope = Scope.makeUnsafe()
   const router = await Effect.runPromise(Effect.provideService(HttpRouter.toHttpEffect(routes), Scope.Scope, scope))
@@ -77,18 +88,21 @@ export const open = async (
     response = answer
     return Exit.void
   })
+  // As a server has them: the services of all requests, and the request.
+  const services = Context.make(ResultCache.ResultCache, cache)
   const contexts = Object.fromEntries(
-    ["prebuilt", "cached"].map((path) => [
+    ["prebuilt", "cached", "whole"].map((path) => [
       path,
       Array.from({ length: ids }, (_, id) =>
-        Context.make(
+        Context.add(
+          services,
           HttpServerRequest.HttpServerRequest,
           HttpServerRequest.fromClientRequest(HttpClientRequest.get(`/${path}/${id}`))
         ))
     ])
   )
   /** One request in process, which has to be answered at once. */
-  const request = (path: "prebuilt" | "cached", id: number): void => {
+  const request = (path: "prebuilt" | "cached" | "whole", id: number): void => {
     const fiber = Effect.runForkWith(contexts[path]![id]!)(handled)
     const exit = fiber.pollUnsafe()
     if (exit?._tag !== "Success") throw new Error(`${path} was not answered at once: ${JSON.stringify(exit)}`)
@@ -100,9 +114,11 @@ export const open = async (
     toldOf,
     runtime,
     request,
-    /** Has all ids computed, by the function and by the route. */
+    /** Has all ids computed, by the function and by both routes. */
     fill: async () => {
-      for (let id = 0; id < ids; id++) request("cached", id)
+      for (const path of ["cached", "whole"] as const) {
+        for (let id = 0; id < ids; id++) request(path, id)
+      }
       await runtime.runPromise(Effect.all(Array.from({ length: ids }, (_, id) => articleOf({ id }))))
     },
     response: () => response,
