@@ -3,11 +3,12 @@
  */
 import { Schema } from "effect"
 import { Redis } from "ioredis"
+import { setTimeout } from "node:timers/promises"
 import { check, type Settings } from "../fixtures.ts"
 import { distribution, ratio, type Samples } from "../paired.ts"
 import { startRedis } from "../redis/server.ts"
 import { goal, type Report, stated, whole } from "../report.ts"
-import { compare, type Comparison, type Subject, summary } from "./compare.ts"
+import { allGuarantees, compare, type Comparison, type Subject, summary } from "./compare.ts"
 import { untilStored } from "./redisLoops.ts"
 import * as Peers from "./redisPeers.ts"
 import { probe } from "./redisProbe.ts"
@@ -56,7 +57,7 @@ export const run = async (settings: Settings): Promise<Report> => {
       for (const [position, size] of sizes.entries()) {
         const name = named(entrant.candidate.name, size)
         const url = `${redis.url}/${index * sizes.length + position}`
-        const { close, sample } = await makeWorld(entrant, url, size)
+        const { close, sample } = await makeWorld(entrant, url, size, settings)
         closing.push(close)
         if (entrant.removes === true && size > mostRemoved) {
           const { invalidation } = await sample()
@@ -78,6 +79,11 @@ export const run = async (settings: Settings): Promise<Report> => {
         })
       }
     }
+    for (const [index, floor] of floors.entries()) {
+      const connection = new Redis(`${redis.url}/14`)
+      closing.push(() => connection.quit())
+      subjects.push(bare(floor.name, await floor.make(connection, `floor:${index}`)))
+    }
     const { samples } = await compare({
       title: "Invalidate a tag over Redis",
       subjects,
@@ -92,18 +98,26 @@ export const run = async (settings: Settings): Promise<Report> => {
     )
     const among = (size: number) =>
       entrants.map(({ candidate }) => candidate.name).filter((name) => named(name, size) in samples)
-    const tableOf = (title: string, size: number, of: Samples): Comparison =>
-      summary(
+    const tableOf = (title: string, size: number, of: Samples): Comparison => {
+      const bares = subjects.filter(({ name }) => name in of && floors.some((floor) => floor.name === name))
+      return summary(
         {
           title,
-          subjects: among(size).map((name) =>
-            Object.assign({}, subjects.find((subject) => subject.name === named(name, size)), { name })
-          ),
+          subjects: [
+            ...among(size).map((name) =>
+              Object.assign({}, subjects.find((subject) => subject.name === named(name, size)), { name })
+            ),
+            ...bares
+          ],
           control: own,
           scale: "log"
         },
-        Object.fromEntries(among(size).map((name) => [name, of[named(name, size)]!]))
+        Object.fromEntries([
+          ...among(size).map((name) => [name, of[named(name, size)]!] as const),
+          ...bares.map(({ name }) => [name, of[name]!] as const)
+        ])
       )
+    }
     const invalidations = sizes.map((size) =>
       tableOf(`Invalidate a tag of ${whole(size)} entries in Redis`, size, samples)
     )
@@ -135,7 +149,8 @@ export const run = async (settings: Settings): Promise<Report> => {
               { atLeast: 1 }
             ),
             "An invalidation here is a record in a log in Redis, which a script appends and which every process is told of in order. The " +
-              "others write one key or one counter, and every hit from Redis has to ask for its tags."
+              "others write one key or one counter, and every hit from Redis has to ask for its tags. A script that does no more than " +
+              "read the time and append takes as long as the row says that is called so."
           )
         })
       ],
@@ -143,6 +158,7 @@ export const run = async (settings: Settings): Promise<Report> => {
         versions("effect-cached", "bentocache", "cacheable", "@keyv/redis", "async-cache-dedupe"),
         "The results are numbers, and each has the one tag. 100 are computed, and Redis copies the rest. Those that remove entries when a tag ends have all of them put there again each time; those that only note the tag keep them.",
         "An invalidation of effect-cached is a record that every process hears of; those of the others are read by who reads an entry with the tag.",
+        "Between a read and the next invalidation there are two milliseconds, for what is written behind the answer of the read. SET, XADD and the script are calls of ioredis that do nothing else, and are not followed by a read.",
         ...once,
         ...(settings.quick ? ["Left out in a quick run: 100 000 entries."] : [])
       ]
@@ -153,12 +169,60 @@ export const run = async (settings: Settings): Promise<Report> => {
   }
 }
 
+// What a read still writes behind its answer is no part of the invalidation after it.
+const quiet = () => setTimeout(2)
+
+// What a command takes on a connection that does nothing else: the least that can be written down under a tag, and the least
+// that can be appended to a log.
+interface Floor {
+  readonly name: string
+  readonly make: (redis: Redis, key: string) => Promise<() => Promise<unknown>>
+}
+
+const length = ["MAXLEN", "~", 20_000] as const
+const record = ["p", "1700000000000000-0", "t", "[\"all\"]", "h", "0123456789abcdef"] as const
+
+const floors: ReadonlyArray<Floor> = [
+  { name: "SET", make: async (redis, key) => () => redis.set(key, "1700000000000") },
+  { name: "XADD", make: async (redis, key) => () => redis.call("XADD", key, ...length, "*", ...record) },
+  {
+    name: "TIME and XADD in a script",
+    make: async (redis, key) => {
+      const sha = String(await redis.call("SCRIPT", "LOAD", leastScript))
+      return () => redis.call("EVALSHA", sha, 1, key, ...length, ...record)
+    }
+  }
+]
+
+const leastScript = `
+local time = redis.call("TIME")
+return redis.call("XADD", KEYS[1], ARGV[1], ARGV[2], ARGV[3], string.format("%.0f-*", time[1] * 1e6 + time[2]), unpack(ARGV, 4))`
+
+const bare = (name: string, send: () => Promise<unknown>): Subject => ({
+  name,
+  control: true,
+  gives: allGuarantees,
+  differs: "",
+  sample: async () => {
+    const nanos: Array<number> = []
+    for (let turn = 0; turn < 10; turn++) {
+      // oxlint-disable-next-line no-await-in-loop -- one after the other is the point
+      await quiet()
+      const start = performance.now()
+      // oxlint-disable-next-line no-await-in-loop -- one after the other is the point
+      await send()
+      nanos.push((performance.now() - start) * 1e6)
+    }
+    return distribution(nanos).median
+  }
+})
+
 // To remove more takes seconds, and to put them there again as well.
-const mostRemoved = 10_000
+const mostRemoved = 1000
 
 const named = (name: string, size: number): string => `${name}, ${size}`
 
-const makeWorld = async ({ candidate, removes = false }: Entrant, url: string, size: number) => {
+const makeWorld = async ({ candidate, removes = false }: Entrant, url: string, size: number, settings: Settings) => {
   let executions = 0
   const observer = new Redis(url)
   const instance = await candidate.make<number>({
@@ -179,6 +243,10 @@ const makeWorld = async ({ candidate, removes = false }: Entrant, url: string, s
   await fill()
   check(await observer.dbsize() >= size, `${candidate.name}: the entries have to be in Redis`)
   const turns = removes ? 1 : 10
+  for (let turn = 0; turn < (removes || settings.quick ? 0 : 1000); turn++) {
+    await invalidate("all")
+    await instance.run(1, 1, () => idOf(turn % computed), () => {})
+  }
   return {
     sample: async () => {
       if (removes && await observer.dbsize() < size) await fill()
@@ -187,6 +255,7 @@ const makeWorld = async ({ candidate, removes = false }: Entrant, url: string, s
       for (let turn = 0; turn < turns; turn++) {
         const id = idOf(turn)
         const before = executions
+        await quiet()
         const start = performance.now()
         await invalidate("all")
         invalidations.push((performance.now() - start) * 1e6)
