@@ -72,6 +72,7 @@ describe("frozenJson", () => {
 
   it("leaves alone what somebody has put on the prototype of all objects", () => {
     const shared = { changes: true }
+    // oxlint-disable-next-line no-extend-native -- somebody does
     Object.defineProperty(Object.prototype, "shared", { value: shared, enumerable: true, configurable: true })
     try {
       frozenJson(JSON.parse("{\"a\":{\"b\":1}}"))

@@ -8,6 +8,8 @@ import { anyReaderOf, getOf, readerOf } from "../../src/internal/reader.ts"
 
 type Done = (exit: Exit.Exit<string, CacheError.CacheError>) => void
 
+const naming = (key: string, done: Done): void => done(Exit.succeed(`of ${key}`))
+
 // A store that answers when the test says.
 const answering = () => {
   const asked: Array<Done> = []
@@ -28,9 +30,8 @@ const reading = (get: (key: string) => Effect.Effect<string, CacheError.CacheErr
 describe("a reader", () => {
   it.effect("is known by the function that does the same in a fiber, and not by what wraps that", () =>
     Effect.gen(function*() {
-      const reader = (key: string, done: Done) => done(Exit.succeed(`of ${key}`))
-      const get = getOf(reader)
-      assert.strictEqual(readerOf(get), reader)
+      const get = getOf(naming)
+      assert.strictEqual(readerOf(get), naming)
       assert.strictEqual(yield* get("k"), "of k")
       assert.isUndefined(readerOf((key: string) => get(key)))
     }))

@@ -29,6 +29,9 @@ const world = (run: Run = (send) => Effect.promise(send)) =>
     return { ...reads, asked, begun: () => begun }
   })
 
+const down = serverError("unreachable", "down")
+const failing: Run = () => Effect.fail(down)
+
 const text = (got: Got | undefined) => got !== undefined && Exit.isSuccess(got) ? got.value?.toString() ?? null : got
 
 describe("makeReads", () => {
@@ -53,8 +56,7 @@ describe("makeReads", () => {
 
   it.effect("fails all reads of a command with it", () =>
     Effect.gen(function*() {
-      const down = serverError("unreachable", "down")
-      const { read, send } = yield* world(() => Effect.fail(down))
+      const { read, send } = yield* world(failing)
       const got: Array<Got> = []
       read("a", (exit) => got.push(exit))
       read("b", (exit) => got.push(exit))
@@ -64,8 +66,7 @@ describe("makeReads", () => {
 
   it.effect("answers the others where one throws on being answered", () =>
     Effect.gen(function*() {
-      const run: Run = () => Effect.fail(serverError("unreachable", "down"))
-      const { read, send } = yield* world(run)
+      const { read, send } = yield* world(failing)
       const got: Array<string> = []
       read("a", () => {
         throw new Error("an observer")
