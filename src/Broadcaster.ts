@@ -130,21 +130,29 @@ export const makeLocal: Effect.Effect<Broadcaster["Service"]> = Effect.map(Clock
   // Made anew when somebody comes or leaves: those who are being told of a record are those who followed when it came.
   let followers: ReadonlyArray<Follower> = []
   let last = clock.currentTimeMillisUnsafe() * 1000
-  // The newest record that somebody may not have been told yet.
-  let untold: Untold | undefined
-  const tell = (record: Untold): void => {
-    if (record.before !== undefined) tell(record.before)
-    record.before = undefined
-    while (record.next < record.due.length) {
-      const follower = record.due[record.next++]!
-      if (record.due === followers || followers.includes(follower)) follower(record.change)
+  // Records that somebody may not have been told yet, in order.
+  const untold: Array<Untold> = []
+  // A follower that appends has the rest told: each look is at the first that is left. One that throws keeps nothing from the others.
+  const tell = (): void => {
+    let failed: { readonly thrown: unknown } | undefined
+    for (let first = untold[0]; first !== undefined; first = untold[0]) {
+      const follower = first.due[first.next++]
+      if (follower === undefined) {
+        untold.shift()
+      } else if (first.due === followers || followers.includes(follower)) {
+        try {
+          follower(first.change)
+        } catch (thrown) {
+          failed ??= { thrown }
+        }
+      }
     }
+    if (failed !== undefined) throw failed.thrown
   }
   const appendNow = (tags: ReadonlyArray<string>): number => {
     const position = last = Math.max(last + 1, clock.currentTimeMillisUnsafe() * 1000)
-    untold = { change: { _tag: "Record", tags, position }, due: followers, next: 0, before: untold }
-    tell(untold)
-    untold = undefined
+    untold.push({ change: { _tag: "Record", tags, position }, due: followers, next: 0 })
+    tell()
     return position
   }
   const append = (tags: ReadonlyArray<string>) => Effect.sync(() => appendNow(tags))
@@ -174,8 +182,6 @@ interface Untold {
   readonly due: ReadonlyArray<Follower>
   /** Which of them is told next. */
   next: number
-  /** What came before it and was not told to everyone, when it came while others were told. */
-  before: Untold | undefined
 }
 
 /**

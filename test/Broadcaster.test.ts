@@ -55,9 +55,34 @@ describe("makeLocal", () => {
       yield* Scope.provide(listen("gone"), before)
       yield* listen("other")
       yield* Effect.exit(log.append(["a"]))
-      assert.deepStrictEqual(told, ["one: a"])
+      assert.deepStrictEqual(told, ["one: a", "other: a"])
       yield* log.append(["b"])
       assert.deepStrictEqual(told, ["one: a", "other: a", "one: b", "other: b", "late: b"])
       yield* Scope.close(after, Exit.void)
+    })))
+
+  it.effect("tells of a record whose append has failed because a follower threw, also where a follower made it", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const log = yield* Broadcaster.makeLocal
+      const told: Array<string> = []
+      const exits: Array<boolean> = []
+      let isBroken = true
+      yield* log.follow((change) => {
+        if (change._tag !== "Record" || change.tags[0] !== "a") return
+        exits.push(Exit.isSuccess(Effect.runSyncExit(log.append(["b"]))))
+      })
+      for (const _ of [1, 2]) {
+        yield* log.follow((change) => {
+          if (change._tag === "Record" && isBroken) throw new Error("it must not")
+        })
+      }
+      yield* log.follow((change) => change._tag === "Record" && told.push(change.tags[0]!))
+      for (const tag of ["a", "c", "d"]) exits.push(Exit.isSuccess(yield* Effect.exit(log.append([tag]))))
+      assert.deepStrictEqual(told, ["a", "b", "c", "d"])
+      isBroken = false
+      yield* log.append(["e"])
+      assert.deepStrictEqual(told, ["a", "b", "c", "d", "e"])
+      // The one inside has told of everything, so nothing is left to go wrong in the one around it.
+      assert.deepStrictEqual(exits, [false, true, false, false])
     })))
 })
