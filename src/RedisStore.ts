@@ -13,8 +13,9 @@ import * as Stream from "effect/Stream"
 import * as CacheEntry from "./CacheEntry.ts"
 import type * as CacheError from "./CacheError.ts"
 import { Codec, formatVersion } from "./Codec.ts"
+import { isDone } from "./internal/eager.ts"
 import { codecError, definitionError, storeError } from "./internal/errors.ts"
-import { anyReaderOf, getOf, type Reader } from "./internal/reader.ts"
+import { getOf, readerOf } from "./internal/reader.ts"
 import { defaultNamespace, names as makeNames } from "./internal/redis/names.ts"
 import {
   createdAtOf,
@@ -103,7 +104,6 @@ export const make = Effect.fnUntraced(function*(
   const client = yield* RedisClient
   const codec = yield* Codec
   const clock = yield* Clock.Clock
-  const context = yield* Effect.context()
   const names = yield* makeNames("RedisStore.namespace", options?.namespace ?? defaultNamespace, formatVersion)
   const maxLifetime = yield* checkedLifetime(options?.maxLifetime ?? "7 days")
 
@@ -129,18 +129,15 @@ export const make = Effect.fnUntraced(function*(
     return isDone(decoded) ? Exit.map(decoded, given) : Effect.map(decoded, given)
   }
 
-  const fetch = anyReaderOf(client.get, context)
+  // Long keys share a name when their digests are equal.
+  const entryOf = (key: string, got: Effect.Effect<Uint8Array | null, CacheError.CacheError>) =>
+    Effect.flatMapEager(
+      Effect.mapErrorEager(got, (error) => storeError("get", error)),
+      (value) => Effect.mapEager(attempted(() => decode(value)), (entry) => entry?.key === key ? entry : undefined)
+    )
 
-  // Without a fiber, unless the codec needs one.
-  const read: Reader<CacheEntry.CacheEntry | undefined> = (key, done) =>
-    fetch(names.entry(key), (got) => {
-      if (Exit.isFailure(got)) {
-        return done(Exit.mapError(Exit.failCause(got.cause), (error) => storeError("get", error)))
-      }
-      const decoded = attempted(() => decode(got.value))
-      if (isDone(decoded)) done(ofKey(decoded, key))
-      else Effect.runForkWith(context)(decoded).addObserver((exit) => done(ofKey(exit, key)))
-    })
+  // A client that somebody wraps is asked in the fiber that asks.
+  const read = readerOf(client.get)
 
   const noteTime = (entry: CacheEntry.CacheEntry, value: Uint8Array) => {
     if (entry.terms !== undefined) times.set(entry, createdAtOf(value))
@@ -190,7 +187,9 @@ export const make = Effect.fnUntraced(function*(
   return Store.of({
     remote: true,
     peek: () => undefined,
-    get: getOf(read),
+    get: read === undefined
+      ? (key) => Effect.suspend(() => entryOf(key, client.get(names.entry(key))))
+      : getOf((key, done) => read(names.entry(key), (got) => done(entryOf(key, got)))),
     set: (entry) => Effect.map(write(setEntry, entry), (stored) => stored === 1 ? "stored" : "superseded"),
     touch: (entry) => Effect.suspend(() => Effect.asVoid(write(touchEntry, entry, times.get(entry)))),
     remove: (key) =>
@@ -222,12 +221,6 @@ const pageSize = 500
 const valuesAtOnce = 32
 
 const nothing = Exit.succeed(undefined)
-
-const isDone = <A, E>(effect: Effect.Effect<A, E>): effect is Exit.Exit<A, E> => Exit.isExit(effect)
-
-// Long keys share a name when their digests are equal.
-const ofKey = (exit: Exit.Exit<CacheEntry.CacheEntry | undefined, CacheError.CacheError>, key: string) =>
-  Exit.isSuccess(exit) && exit.value?.key !== key ? nothing : exit
 
 // A codec may throw, which is a defect in a fiber.
 const attempted = <A, E>(effect: () => Effect.Effect<A, E>): Effect.Effect<A, E> => {

@@ -12,6 +12,7 @@ import type * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
 import * as CacheError from "../CacheError.ts"
 import * as CacheEvent from "../CacheEvent.ts"
+import { isDone } from "./eager.ts"
 import { storeError, timeoutError } from "./errors.ts"
 import { readerOf } from "./reader.ts"
 import { makeTimeLimit, type Watch } from "./timeLimit.ts"
@@ -29,7 +30,11 @@ export interface Guarded {
    * Makes of what gives an entry what gives it to who has no fiber. `done` is called once, in the step in which it ends, which may be
    * before this returns, and not after the returned function was called, whose effect ends it.
    */
-  readonly reading: <A>(get: (key: string) => Effect.Effect<A, CacheError.CacheError>) => Read<A>
+  readonly reading: <A>(store: Readable<A>) => Read<A>
+}
+
+interface Readable<A> {
+  readonly get: (key: string) => Effect.Effect<A, CacheError.CacheError>
 }
 
 type Read<A> = (
@@ -73,7 +78,7 @@ export const makeGuard = Effect.fnUntraced(function*(
       ? Effect.withFiber(({ context }) =>
         Effect.callback((resume) => {
           const limit = isDurable === true ? durable : usual
-          const begin = forked(context, operation, key, run)
+          const begin: Begin<A> = (begun) => begun(asking(operation, key, run))
           const end = withinLimit(context, operation, limit, begin, (exit) => {
             resume(Exit.succeed(settled(key, operation, exit)))
           })
@@ -82,12 +87,14 @@ export const makeGuard = Effect.fnUntraced(function*(
       )
       : Effect.map(Effect.exit(Effect.suspend(run)), (exit) => settled(key, operation, exit))
 
-  const reading = <A>(get: (key: string) => Effect.Effect<A, CacheError.CacheError>): Read<A> => {
+  // Asked as what it is, with the `get` that it has by then: only what is known to be a reader is called without it.
+  const reading = <A>(store: Readable<A>): Read<A> => {
+    const { get } = store
     const reader = readerOf(get)
     return (context, key, done) => {
-      const begin: Begin<A> = reader === undefined || isTraced(context)
-        ? forked(context, "get", key, () => get(key))
-        : (ended) => reader(key, ended)
+      const begin: Begin<A> = reader === undefined || store.get !== get || isTraced(context)
+        ? (run) => run(asking("get", key, () => store.get(key)))
+        : (run) => reader(key, run)
       return withinLimit(context, "get", usual, begin, (exit) => done(settled(key, "get", exit)))
     }
   }
@@ -105,22 +112,14 @@ interface Limit {
 
 const makeLimit = (millis: number) => Effect.map(makeTimeLimit(millis), (watch): Limit => ({ millis, watch }))
 
-// Begins something, and calls what it is given when that ends. It returns the fiber in which it runs, where there is one.
-type Begin<A> = (
-  ended: (exit: Exit.Exit<A, CacheError.CacheError>) => void
-) => Fiber.Fiber<A, CacheError.CacheError> | void
+// Begins something, and has what is left of it run, once: an `Exit` where that is nothing.
+type Begin<A> = (run: (effect: Effect.Effect<A, CacheError.CacheError>) => void) => void
 
-const forked = <A>(
-  context: Context.Context<never>,
+const asking = <A>(
   operation: CacheError.StoreError["operation"],
   key: string,
   run: () => Effect.Effect<A, CacheError.CacheError>
-): Begin<A> =>
-(ended) => {
-  const fiber = Effect.runForkWith(context)(traced(`effect-cached.${operation}`, key, Effect.suspend(run)))
-  fiber.addObserver(ended)
-  return fiber
-}
+) => traced(`effect-cached.${operation}`, key, Effect.suspend(run))
 
 // Begins at once, and watches no time for what is done at once.
 const withinLimit = <A>(
@@ -140,8 +139,16 @@ const withinLimit = <A>(
     stop?.()
     done(exit)
   }
-  const fiber = begin((exit) => {
+  let fiber: Fiber.Fiber<A, CacheError.CacheError> | undefined
+  const ended = (exit: Exit.Exit<A, CacheError.CacheError>) => {
     if (!isLate) give(exit)
+  }
+  begin((effect) => {
+    if (isDone(effect)) return ended(effect)
+    // Nobody waits for it any more.
+    if (isGiven || isLate) return
+    fiber = Effect.runForkWith(context)(effect)
+    fiber.addObserver(ended)
   })
   if (isGiven) return () => Effect.void
   const interrupted = () => fiber === undefined ? Effect.void : Fiber.interrupt(fiber)

@@ -2,7 +2,7 @@
  * Collections for what comes and goes, many times in a second.
  *
  * V8 keeps what was deleted from a `Map` or a `Set` in memory until its next full collection: each time that one is laid out anew, its former
- * layout holds on to what was in it and to the next one. Of hits from Redis that was a fifth of the time.
+ * layout holds on to what was in it and to the next one. A quarter of what hits from Redis had allocated outlived its first collection.
  */
 
 /** What has a place in a line. It is in its own object: of many thousand who wait, a place of its own would be a second one for each. */

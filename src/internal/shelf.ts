@@ -58,7 +58,7 @@ export const makeShelf = (
 
   const get = (key: string): Effect.Effect<Got> => guarded(key, "get", () => store.get(key))
 
-  const look = guarded.reading(store.get)
+  const look = guarded.reading(store)
 
   const judged = (request: Lookup, got: Got, draw: () => number): Finding | undefined => {
     const found = Result.getOrUndefined(got)

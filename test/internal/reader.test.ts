@@ -1,12 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Effect, Exit, Result, Tracer } from "effect"
+import { Deferred, Effect, Exit, Result, Tracer } from "effect"
 import type { CacheError, CacheEvent } from "effect-cached"
 import { TestClock } from "effect/testing"
 import { storeError } from "../../src/internal/errors.ts"
 import { makeGuard } from "../../src/internal/guard.ts"
-import { anyReaderOf, getOf, readerOf } from "../../src/internal/reader.ts"
+import { getOf, readerOf } from "../../src/internal/reader.ts"
 
-type Done = (exit: Exit.Exit<string, CacheError.CacheError>) => void
+type Done = (answer: Effect.Effect<string, CacheError.CacheError>) => void
 
 const naming = (key: string, done: Done): void => done(Exit.succeed(`of ${key}`))
 
@@ -23,7 +23,7 @@ const reading = (get: (key: string) => Effect.Effect<string, CacheError.CacheErr
     const results: Array<Result.Result<string, CacheError.CacheError>> = []
     const guarded = yield* makeGuard(true, 1000, (event) => void events.push(event))
     const context = yield* Effect.context()
-    const read = guarded.reading(get)
+    const read = guarded.reading({ get })
     return { results, events, read: () => read(context, "k", (result) => void results.push(result)) }
   })
 
@@ -34,20 +34,6 @@ describe("a reader", () => {
       assert.strictEqual(readerOf(get), naming)
       assert.strictEqual(yield* get("k"), "of k")
       assert.isUndefined(readerOf((key: string) => get(key)))
-    }))
-
-  it.effect("is made of any function, and gives what that throws", () =>
-    Effect.gen(function*() {
-      const context = yield* Effect.context()
-      const exits: Array<Exit.Exit<string, CacheError.CacheError>> = []
-      const reader = anyReaderOf<string>((key) => {
-        if (key === "bad") throw new Error("thrown")
-        return Effect.succeed(`of ${key}`)
-      }, context)
-      reader("k", (exit) => exits.push(exit))
-      reader("bad", (exit) => exits.push(exit))
-      assert.deepStrictEqual(exits[0], Exit.succeed("of k"))
-      assert.strictEqual(Exit.isFailure(exits[1]!) && (Cause.squash(exits[1].cause) as Error).message, "thrown")
     }))
 })
 
@@ -85,6 +71,40 @@ describe("Guarded.reading", () => {
       asked[0]!(Exit.fail(storeError("get", "down")))
       yield* TestClock.adjust("1 hour")
       assert.deepStrictEqual([results, events], [[], []])
+    }))
+
+  it.effect("runs what is left to be done for an answer, and interrupts it when who asks leaves", () =>
+    Effect.gen(function*() {
+      const { asked, get } = answering()
+      const { read, results } = yield* reading(get)
+      read()
+      const gate = yield* Deferred.make<string>()
+      asked[0]!(Deferred.await(gate))
+      assert.deepStrictEqual(results, [])
+      yield* Deferred.succeed(gate, "a")
+      assert.deepStrictEqual(results, [Result.succeed("a")])
+      const [started, ended] = [yield* Deferred.make<void>(), yield* Deferred.make<Exit.Exit<string, unknown>>()]
+      const leave = read()
+      asked[1]!(Effect.onExit(
+        Effect.andThen(Deferred.succeed(started, undefined), Effect.never),
+        (exit) => Deferred.succeed(ended, exit)
+      ))
+      yield* Deferred.await(started)
+      yield* leave()
+      assert.isTrue(Exit.hasInterrupts(yield* Deferred.await(ended)))
+      assert.strictEqual(results.length, 1)
+    }))
+
+  it.effect("runs nothing of an answer that comes when nobody waits for it", () =>
+    Effect.gen(function*() {
+      const { asked, get } = answering()
+      const { read } = yield* reading(get)
+      yield* read()()
+      read()
+      yield* TestClock.adjust("1 second")
+      let runs = 0
+      for (const done of asked) done(Effect.sync(() => String(runs++)))
+      assert.deepStrictEqual([asked.length, runs], [2, 0])
     }))
 
   it.effect("asks in a fiber with a span where a tracer records it", () =>

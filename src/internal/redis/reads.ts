@@ -5,7 +5,6 @@ import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as CacheError from "../../CacheError.ts"
-import type { Reader } from "../reader.ts"
 import type { Run } from "./commands.ts"
 
 /** What is used of a connection. */
@@ -18,7 +17,7 @@ type Value = Exit.Exit<Uint8Array | null, CacheError.CacheError>
 
 export interface Reads {
   /** Gives the value of a key, `null` where there is none. */
-  readonly read: Reader<Uint8Array | null>
+  readonly read: (key: string, done: (value: Value) => void) => void
   /** Sends what was asked for since it was called last. */
   readonly send: () => void
 }
