@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Schema } from "effect"
+import { Effect, Exit, Layer, Schema } from "effect"
 import { Broadcaster, Cached, type CacheEntry, DependencyGraph, Store } from "effect-cached"
 import { CacheTest } from "effect-cached/testing"
 
@@ -59,6 +59,31 @@ describe("A store of somebody's own", () => {
         const kinds = (yield* (yield* CacheTest.CacheTest).events).map(({ _tag }) => _tag)
         assert.deepStrictEqual(kinds, ["Miss", "Stored", "Hit"])
         assert.strictEqual(store.gets, 2)
+      }).pipe(Effect.provide(layerOver(store)))
+    }))
+
+  it.effect("keeps nobody waiting with an entry that cannot be judged", () =>
+    Effect.gen(function*() {
+      const inner = yield* Store.makeMemory()
+      const store = {
+        ...inner,
+        remote: true,
+        peek: () => undefined,
+        get: (key: string) =>
+          Effect.map(inner.get(key), (entry): CacheEntry.CacheEntry | undefined =>
+            entry && Object.defineProperty(Object.create(entry), "tags", {
+              get: () => {
+                throw new Error("no tags")
+              }
+            }))
+      }
+      yield* Effect.gen(function*() {
+        const fn = yield* Cached.make("fn", { success: Schema.Number }, () =>
+          Effect.succeed(1))
+        assert.strictEqual(yield* fn(), 1)
+        for (const _ of [1, 2]) {
+          assert.isTrue(Exit.hasDies(yield* Effect.exit(fn())))
+        }
       }).pipe(Effect.provide(layerOver(store)))
     }))
 

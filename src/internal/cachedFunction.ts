@@ -242,11 +242,15 @@ export const makeCachedFunction = Effect.fnUntraced(function*(
       if (entry!.value !== undefined) return entry!.value
       const parsed = results.parse(entry!)
       if (parsed !== undefined) return entry!.value = Exit.succeed(parsed.value)
-      const decoding = decodeEntry(entry!)
-      const decoded = successOf(decoding)
-      return decoded !== undefined ? keep(entry!, decoded.value) : Effect.matchEffect(decoding, {
-        onFailure: (error) => exit ?? again(entry!, error),
-        onSuccess: (value) => keep(entry!, value)
+      // In the fiber that asks, and not in the one that answers: what a schema does belongs to it.
+      return Effect.suspend(() => {
+        if (entry!.value !== undefined) return entry!.value
+        const decoding = decodeEntry(entry!)
+        const decoded = successOf(decoding)
+        return decoded !== undefined ? keep(entry!, decoded.value) : Effect.matchEffect(decoding, {
+          onFailure: (error) => exit ?? again(entry!, error),
+          onSuccess: (value) => keep(entry!, value)
+        })
       })
     }
   }

@@ -46,7 +46,9 @@ export const makeCalling = ({ cache, claim, fn, request, varyBy }: Parts) => {
         }
         // Who only joins encodes nothing. Whose computation it is was encoded under this very key, so no schema has to look at what
         // has the same. The key is asked of the copy: the input may change meanwhile, or each time that it is read.
-        const encoded = cache.isFlying(key) ? input.copyPlain((value ?? noInput) as Encoded) : undefined
+        const encoded = claim.isFirst && cache.isFlying(key)
+          ? input.copyPlain((value ?? noInput) as Encoded)
+          : undefined
         if (encoded !== undefined && input.ofPlain(encoded) === key) {
           return cache.ask(request(key, encoded, undefined, fiber), finish)
         }

@@ -11,6 +11,8 @@ import { functionTag } from "./tagText.ts"
 export interface Claim {
   /** The scope of the claim has closed: the name may be someone else's. */
   readonly released: boolean
+  /** Nobody has had the name before: all computations under it are of this holder. */
+  readonly isFirst: boolean
 }
 
 export const makeClaims = (forget: (tags: ReadonlyArray<string>) => Effect.Effect<void, CacheError.CacheError>) => {
@@ -20,6 +22,7 @@ export const makeClaims = (forget: (tags: ReadonlyArray<string>) => Effect.Effec
     name: string,
     scope: Scope.Scope | undefined
   ): Effect.fn.Return<Claim, CacheError.CacheError> {
+    const isFirst = !claims.has(name)
     // What the previous holder stored must not be taken for ours.
     for (let before = claims.get(name); before !== undefined; before = claims.get(name)) {
       if (!before.released) {
@@ -31,7 +34,7 @@ export const makeClaims = (forget: (tags: ReadonlyArray<string>) => Effect.Effec
       yield* forget([functionTag(name)])
       if (claims.get(name) === before) claims.delete(name)
     }
-    const claim = { released: false }
+    const claim = { released: false, isFirst }
     claims.set(name, claim)
     if (scope !== undefined) {
       yield* Scope.addFinalizer(

@@ -198,9 +198,16 @@ export const makeFlying = (
     const stop = shelf.look(request.context, request.key, (got) => {
       if (place !== undefined) looking.leave(place)
       flight.stopLooking = undefined
-      const finding = shelf.judged(request, got, draw)
-      if (finding === undefined || !isFresh(flight, finding)) return depart(finding ?? got)
-      end(flight, reached(flight, request, finding.entry))
+      let finding: Finding | undefined
+      let landing: Landing | undefined
+      try {
+        finding = shelf.judged(request, got, draw)
+        if (finding !== undefined && isFresh(flight, finding)) landing = reached(flight, request, finding.entry)
+      } catch {
+        // It throws once more in the fiber that the flight departs with.
+      }
+      if (landing === undefined) return depart(finding ?? got)
+      end(flight, landing)
     })
     if (flight.fiber !== undefined || flight.landing !== undefined) return
     const left = place = new Place(flight)

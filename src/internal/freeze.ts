@@ -17,9 +17,14 @@ export const freezeDeep = (value: unknown): boolean => {
 
 // Loops without closures: this is done to every value of every result that is computed or read from a store.
 const freezeItems = (items: ReadonlyArray<unknown>): boolean => {
-  for (let index = 0; index < items.length; index++) if (!freezeDeep(items[index])) return false
+  let holes = 0
+  for (let index = 0; index < items.length; index++) {
+    const item = items[index]
+    if (item === undefined && !(index in items)) holes++
+    else if (!freezeDeep(item)) return false
+  }
   // An array may have more than its items and its length.
-  return Reflect.ownKeys(items).length === items.length + 1 || freezeFields(items)
+  return Reflect.ownKeys(items).length === items.length - holes + 1 || freezeFields(items)
 }
 
 const freezeFields = (value: object): boolean => {

@@ -143,13 +143,20 @@ const withinLimit = <A>(
   const ended = (exit: Exit.Exit<A, CacheError.CacheError>) => {
     if (!isLate) give(exit)
   }
-  begin((effect) => {
+  const run = (effect: Effect.Effect<A, CacheError.CacheError>) => {
     if (isDone(effect)) return ended(effect)
     // Nobody waits for it any more.
     if (isGiven || isLate) return
     fiber = Effect.runForkWith(context)(effect)
     fiber.addObserver(ended)
-  })
+  }
+  try {
+    begin(run)
+  } catch (defect) {
+    // What throws once it is given belongs to who was given it.
+    if (isGiven) throw defect
+    ended(Exit.die(defect))
+  }
   if (isGiven) return () => Effect.void
   const interrupted = () => fiber === undefined ? Effect.void : Fiber.interrupt(fiber)
   // The timer of a thread that was busy fires before the answer is seen that came long ago.

@@ -51,7 +51,8 @@ export const makeInputKey = <F extends Schema.Struct.Fields>(prefix: string, fie
     ofEncodedUnsafe: keyOf,
     /** The key of an encoded input whose fields are all primitive; `undefined` otherwise. */
     ofPrimitives: makePlain(names, keyOf),
-    encode: Schema.encodeUnknownEffect(struct) as (
+    // A schema without fields would let everything through.
+    encode: (declared.length === 0 ? () => Effect.succeed({}) : Schema.encodeUnknownEffect(struct)) as (
       input: unknown
     ) => Effect.Effect<Encoded, Schema.SchemaError, Schema.Struct<F>["EncodingServices"]>,
     decode: Schema.decodeUnknownEffect(struct),

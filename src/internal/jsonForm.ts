@@ -27,7 +27,9 @@ export const makeJsonForm = (schema: Schema.Top) => {
   const writePlain = (value: unknown): Effect.Effect<string> | undefined => {
     const encoded = successOf(encodePlain(value))
     if (encoded === undefined) return undefined
-    const text = JSON.stringify(encoded.value)
+    // There is none for what has no JSON form.
+    const text: string | undefined = JSON.stringify(encoded.value)
+    if (text === undefined) return undefined
     return !text.includes("null") || isFiniteJson(encoded.value) ? Effect.succeed(text) : undefined
   }
 

@@ -25,6 +25,13 @@ describe("freezeDeep", () => {
     assert.isTrue(freezeDeep(value))
   })
 
+  it("sees what a list with holes has besides its items", () => {
+    // oxlint-disable-next-line no-sparse-arrays -- that is what it is about
+    const list = Object.assign([, 1], { more: { a: 1 } })
+    assert.isTrue(freezeDeep(list))
+    assert.isTrue(Object.isFrozen(list.more))
+  })
+
   it("freezes what it holds, at any depth", () => {
     const point = new Point({ x: 1, tags: ["a"] })
     const value = { list: [{ point }], option: Option.some({ a: 1 }) as Option.Some<{ readonly a: number }> }

@@ -63,6 +63,18 @@ describe("Guarded.reading", () => {
       assert.strictEqual(results.length, 1)
     }))
 
+  it.effect("takes what throws where it is asked for a failure, and reports it once", () =>
+    Effect.gen(function*() {
+      const { events, read, results } = yield* reading(getOf(() => {
+        throw new Error("no stream")
+      }))
+      read()
+      assert.isTrue(Result.isFailure(results[0]!))
+      yield* TestClock.adjust("1 hour")
+      assert.strictEqual(results.length, 1)
+      assert.deepStrictEqual(events.map(({ _tag }) => _tag), ["StoreFailed"])
+    }))
+
   it.effect("gives nothing to who has left", () =>
     Effect.gen(function*() {
       const { asked, get } = answering()

@@ -28,8 +28,9 @@ export const makeCorked = (
   }
   return () => {
     if (corked !== undefined) return
-    corked = sockets()
-    for (const socket of corked) socket?.cork()
+    const all = sockets()
+    for (const socket of all) socket?.cork()
+    corked = all
     defer(release)
   }
 }
