@@ -125,7 +125,16 @@ const makeRemote = Effect.fnUntraced(function*(
       const asked = now()
       const page = append === undefined ? largePage : smallPage
       const tags = append === undefined ? "" : JSON.stringify(append)
-      const args = [cursor?.id ?? "", cursor?.previous ?? "", known, asked * 1000, maxLength, page, tags]
+      const args = [
+        cursor?.id ?? "",
+        cursor?.previous ?? "",
+        known,
+        asked * 1000,
+        maxLength,
+        page,
+        tags,
+        cursor?.history ?? ""
+      ]
       return Effect.flatMap(client.run((redis) => askLog(redis, [key], args)), (reply) =>
         understood(() => {
           const [answer, server] = readAnswer(reply, reading())

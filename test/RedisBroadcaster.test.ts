@@ -3,6 +3,7 @@ import { Duration, Effect, Exit, Fiber, Layer, ManagedRuntime, Result, Scope } f
 import type { Broadcaster, CacheError } from "effect-cached"
 import * as RedisBroadcaster from "effect-cached/RedisBroadcaster"
 import * as RedisClient from "effect-cached/RedisClient"
+import * as TcpProxy from "./processes/TcpProxy.ts"
 import { makeProxy } from "./redis/proxy.ts"
 import * as RedisServer from "./redis/RedisServer.ts"
 import { broadcasterSuite } from "./suites/broadcasterSuite.ts"
@@ -444,6 +445,30 @@ it.layer(RedisServer.layer(), { excludeTestServices: true })("RedisBroadcaster",
         assert.isFalse(other.trusts("apart", stamped))
         const late = yield* join(replica.url, { namespace })
         assert.isFalse(late.trusts("apart", stamped))
+      }))
+
+    it.effect("that gives the same place to another record is known by who was told of the first (scenario 50)", () =>
+      Effect.gen(function*() {
+        const namespace = newNamespace()
+        const server = yield* RedisServer.start()
+        const other = yield* RedisServer.start()
+        const proxy = yield* TcpProxy.start(server.port)
+        const node = yield* join(proxy.url, { namespace, maxStaleness: 60_000 })
+        const position = yield* node.log.append(["a"])
+        yield* proxy.stall()
+        // Another branch of the log, of which this server knows that it is its own.
+        yield* server.cli("REPLICAOF", "127.0.0.1", `${other.port}`)
+        yield* server.cli("REPLICAOF", "NO", "ONE")
+        const [history] = (yield* server.cli("INFO", "replication")).match(/(?<=master_replid:)\w{16}/) ?? []
+        yield* server.cli("DEL", keyOf(namespace))
+        for (const [n, tags] of [[0, "[]"], [1, "[\"b\"]"], [2, "[\"c\"]"]] as const) {
+          const [id, before] = [`${position - 1 + n}-0`, n === 0 ? "0-0" : `${position - 2 + n}-0`]
+          yield* server.cli("XADD", keyOf(namespace), id, "p", before, "t", tags, "h", history!)
+        }
+        yield* proxy.heal
+        yield* caughtUp(node)
+        assert.isFalse(node.trusts("b", position - 1))
+        assert.isTrue(node.trusts("b", yield* node.log.append(["d"])))
       }))
 
     it.effect("leaves nothing to a server that became a replica: it is not heard from", () =>

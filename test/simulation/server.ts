@@ -78,7 +78,7 @@ const isRecord = ({ fields, id }: Item, far: number) => fields !== undefined && 
 const foundOf = (item: Item, far: number): Found => {
   const { fields, id } = item
   return isRecord(item, far)
-    ? { id: text(id), previous: fields!.previous, position: id[0], tags: fields!.tags }
+    ? { id: text(id), previous: fields!.previous, history: fields!.history, position: id[0], tags: fields!.tags }
     : { id: text(id), problem: "not a record" }
 }
 
@@ -147,10 +147,12 @@ export const makeServer = (
     const lastEntry = items.at(-1)
     const isWhole = lastEntry !== undefined && (broken.has("tail") || text(lastEntry.id) === text(last))
     const before = isWhole ? newest(far) : undefined
-    const isIntact = ({ id, previous }: Place): boolean => {
-      const there = items.find((item) => text(item.id) === id && item.fields !== undefined)
-      if (there !== undefined && (previous === "" || there.fields!.previous === previous)) return true
-      return !broken.has("oldest") && (before === undefined || text(before.id) !== id) && first?.fields?.previous === id
+    const isIntact = ({ history, id, previous }: Place): boolean => {
+      const there = items.find((item) => text(item.id) === id && item.fields !== undefined)?.fields
+      if (there !== undefined) return previous === "" || (there.previous === previous && there.history === history)
+      const next = first?.fields
+      return !broken.has("oldest") && next?.previous === id &&
+        (previous === "" || next.history === history || next.tags.length === 0)
     }
     const intact = cursor !== undefined && (broken.has("prefix") || isIntact(cursor))
     const diverged = cursor !== undefined && !intact && first !== undefined && isAfter(parse(cursor.id), first.id)
@@ -162,12 +164,12 @@ export const makeServer = (
     }
     if (tags !== undefined) append(Math.max(state.log!.last[0] + 1, now), tags, newest(far))
     const end = newest(far)!
-    const { previous } = end.fields!
+    const { history: taken, previous } = end.fields!
     const own = tags !== undefined && cursor?.id === previous
     return {
       time: now,
       intact,
-      end: { id: text(end.id), previous, position: end.id[0] },
+      end: { id: text(end.id), previous, history: taken, position: end.id[0] },
       appended: tags === undefined ? undefined : end.id[0],
       records: cursor === undefined
         ? after([0, 0], far)

@@ -80,7 +80,12 @@ describe("the server of the simulation", () => {
   it("begins with a root an hour ahead, and links what follows", () => {
     const { ask } = start()
     const root = ask({})
-    assert.deepStrictEqual(root.end, { id: `${epoch + hour}-0`, previous: "0-0", position: epoch + hour })
+    assert.deepStrictEqual(root.end, {
+      id: `${epoch + hour}-0`,
+      previous: "0-0",
+      history: "history 1",
+      position: epoch + hour
+    })
     const next = ask({ cursor: root.end, append: ["a"] })
     assert.deepStrictEqual([next.intact, next.appended, next.end.previous], [true, epoch + hour + 1, root.end.id])
   })

@@ -3,17 +3,22 @@
  *
  * Invariants of the server:
  * - The place of a record is after those of all records before it, also of those that were lost, trimmed or deleted.
- * - A record names the place of its predecessor, and both are never given to another record.
+ * - A record names the place of its predecessor, and its own is never given to another record of the same history. (Two servers that were
+ *   one may both give it: what one of them took as a master that was replaced, the other does not have.)
  * - Where the server cannot vouch for the records that it acknowledged (it has lost the log, or has become another server),
  *   the next record that anyone gets to see invalidates everything.
  */
 import type * as Effect from "effect/Effect"
 import type * as CacheError from "../../CacheError.ts"
 
-/** The place of a record: its own, and that of its predecessor, `"0-0"` for the first. Redis calls them ids. */
+/**
+ * The place of a record: its own, that of its predecessor, `"0-0"` for the first, and the history of the server that took it. Redis
+ * calls places ids.
+ */
 export interface Place {
   readonly id: string
   readonly previous: string
+  readonly history: string
 }
 
 /** A record as it stands in the log. No tags at all stands for everything. */

@@ -81,16 +81,19 @@ export const makeTold = (tell: (news: News) => void, ignore: (problem: string) =
         }
         return true
       }
-      if (!fromCursor && !hasTold(found.id) && found.previous !== cursor!.id) return false
+      if (!fromCursor && !hasTold(found.id) && !continues(found)) return false
       takeRecord(found)
       return true
     })
+
+  // Two servers may give the same place to two records: a master that was replaced, and the one that took its place.
+  const continues = ({ history, previous }: Place): boolean => previous === cursor!.id && history === cursor!.history
 
   // Everything after the predecessor of the oldest record is in the log.
   const join = (records: ReadonlyArray<Found>) => {
     const oldest = records.find((found) => "previous" in found)
     if (oldest === undefined) return
-    cursor = { id: oldest.previous, previous: "" }
+    cursor = { id: oldest.previous, previous: "", history: "" }
     gap(positionOf(oldest.previous))
   }
 
@@ -111,7 +114,9 @@ export const makeTold = (tell: (news: News) => void, ignore: (problem: string) =
       if (cursor === undefined) join(records)
       if (cursor !== undefined && !takeAll(records, fromCursor)) return false
       // What was appended is the newest record, and need not be read.
-      if (appended !== undefined && cursor?.id === end.previous) takeRecord({ ...end, tags: question.append! })
+      if (appended !== undefined && cursor?.id === end.previous && (fromCursor || continues(end))) {
+        takeRecord({ ...end, tags: question.append! })
+      }
       if (hasTold(end.id)) return true
       // What is no record is read and not told.
       const last = records.at(-1)

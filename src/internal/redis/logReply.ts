@@ -26,7 +26,8 @@ export const readEntry = (entry: unknown, { maxRecordBytes, time }: Reading): Fo
   if (
     fields.length !== 6 || p !== "p" || t !== "t" || h !== "h" || !isId.test(previous!) || !isArray.test(tags!)
   ) return { id, problem: `${id} has not the fields of a record: somebody else has written to the log` }
-  return { id, previous: previous!, position, tags: tags!.length > maxRecordBytes ? everything : readTags(tags!) }
+  const record = { id, previous: previous!, history: fields[5]!, position }
+  return { ...record, tags: tags!.length > maxRecordBytes ? everything : readTags(tags!) }
 }
 
 const year = 365 * 24 * 3_600_000_000
@@ -44,7 +45,7 @@ const readTags = (json: string): ReadonlyArray<string> => {
   }
 }
 
-/** Reads what `askLog` answers: the answer, and the history of the server. */
+/** Reads what `askLog` answers: the answer, and the history of the server, which is that of the newest record. */
 export const readAnswer = (reply: unknown, reading: Reading): readonly [Answer, history: string] => {
   const [time, intact, id, previous, appended, history, entries] = reply as [
     string,
@@ -61,7 +62,7 @@ export const readAnswer = (reply: unknown, reading: Reading): readonly [Answer, 
   return [{
     time: Number(time),
     intact: intact === 1,
-    end: { id, previous, position },
+    end: { id, previous, history, position },
     appended: appended === 1 ? position : undefined,
     records: entries.map((entry) => readEntry(entry, then))
   }, history]

@@ -22,16 +22,16 @@ import { makeScript } from "./script.ts"
 
 /**
  * Arguments: id and predecessor of the cursor, both empty for none; highest position known; the asker's time in microseconds;
- * length of the log; records on a page; tags to append as JSON, empty for none.
+ * length of the log; records on a page; tags to append as JSON, empty for none; history of the cursor.
  *
  * Answers: time in microseconds; 1 if the cursor is in the log, or was just trimmed away; id of the newest record and
- * its predecessor; 1 if something was appended; the history of this server; records after the cursor.
+ * its predecessor; 1 if something was appended; its history, which is that of this server; records after the cursor.
  */
 export const askLog = makeScript(`
 local key = KEYS[1]
 local cursor, previous = ARGV[1], ARGV[2]
 local known, asker = tonumber(ARGV[3]), tonumber(ARGV[4])
-local page, tags = ARGV[6], ARGV[7]
+local page, tags, past = ARGV[6], ARGV[7], ARGV[8]
 local second, hour, year = 1e6, 3600e6, 365 * 24 * 3600e6
 
 redis.call('XTRIM', key, 'MAXLEN', '~', ARGV[5])
@@ -101,11 +101,15 @@ end
 local intact = false
 if cursor ~= '' and first then
   if cursor == newest then
-    intact = previous == '' or previous == newestPrevious
+    intact = previous == '' or (previous == newestPrevious and past == newestHistory)
   else
     local entry = redis.call('XRANGE', key, cursor, cursor)[1]
-    local before = entry and read(entry)
-    intact = before and (previous == '' or previous == before) or read(first) == cursor
+    local before, taken
+    if entry then before, taken = read(entry) end
+    local oldest, since = read(first)
+    -- Another server may have given the same id. Who has only the record after it knows by that, unless it ends everything.
+    intact = before and (previous == '' or (previous == before and past == taken))
+      or (not entry and oldest == cursor and (previous == '' or past == since or first[2][4] == '[]'))
   end
 end
 
@@ -113,7 +117,7 @@ local function add(at, json)
   local id = string.format('%.0f-0', at)
   newestPrevious = newest or top
   redis.call('XADD', key, id, 'p', newestPrevious, 't', json, 'h', history or newestHistory or '')
-  newest, top, highest = id, id, at
+  newest, top, highest, newestHistory = id, id, at, history or newestHistory or ''
 end
 
 local diverged = cursor ~= '' and not intact and first and after(cursor, first[1])
@@ -134,5 +138,5 @@ elseif intact and cursor ~= newest and not (tags ~= '' and cursor == newestPrevi
   records = redis.call('XRANGE', key, '(' .. cursor, '+', 'COUNT', page)
 end
 
-return { string.format('%.0f', now), intact and 1 or 0, newest, newestPrevious, tags ~= '' and 1 or 0, history or '', records }
+return { string.format('%.0f', now), intact and 1 or 0, newest, newestPrevious, tags ~= '' and 1 or 0, newestHistory, records }
 `)

@@ -55,6 +55,7 @@ export const makeScripted = Effect.gen(function*(): Effect.fn.Return<Scripted> {
 export const record = (position: number, previous: number, ...tags: ReadonlyArray<string>): LinkedRecord => ({
   id: `${position}-0`,
   previous: `${previous}-0`,
+  history: "one",
   position,
   tags
 })
@@ -62,7 +63,7 @@ export const record = (position: number, previous: number, ...tags: ReadonlyArra
 export const answer = (end: LinkedRecord, records: ReadonlyArray<Found>, rest: Partial<Answer> = {}): Answer => ({
   time: end.position,
   intact: true,
-  end: { id: end.id, position: end.position, previous: end.previous },
+  end: { id: end.id, position: end.position, previous: end.previous, history: end.history },
   appended: undefined,
   records,
   ...rest

@@ -6,13 +6,19 @@ import { makeRandom } from "../../random.ts"
 const record = (position: number, previous: number, ...tags: ReadonlyArray<string>): LinkedRecord => ({
   id: `${position}-0`,
   previous: `${previous}-0`,
+  history: "one",
   position,
   tags
 })
 
 const foreign = (id: string): Found => ({ id, problem: "no record" })
 
-const endOf = ({ id, position, previous }: LinkedRecord): Answer["end"] => ({ id, position, previous })
+const endOf = ({ history, id, position, previous }: LinkedRecord): Answer["end"] => ({
+  id,
+  position,
+  previous,
+  history
+})
 
 const answer = (end: LinkedRecord, records: ReadonlyArray<Found>, rest: Partial<Answer> = {}): Answer => ({
   time: end.position,
@@ -93,6 +99,16 @@ describe("makeTold", () => {
     assert.deepStrictEqual(news, ["30 c"])
     assert.strictEqual(told.cursor(), c)
     assert.strictEqual(told.seen(), c.id)
+  })
+
+  it("leaves it to the log to judge what follows the same place in another history", () => {
+    const { news, told } = following()
+    assert.isFalse(told.take([{ ...c, history: "another" }]))
+    assert.deepStrictEqual(news, [])
+    assert.strictEqual(told.cursor(), b)
+    // The log knows that it follows.
+    assert.isTrue(told.hear(question(b), answer(c, [{ ...c, history: "another" }])))
+    assert.deepStrictEqual(news, ["30 c"])
   })
 
   it("tells a gap up to the end where what it knows is not in the log", () => {
